@@ -1,0 +1,63 @@
+# Every target does its own set-up. `make help` lists them.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+PIPENV_VERSION := 2026.10.3
+VENV := .venv
+BIN := $(VENV)/bin
+# Pipenv lives in the environment that it fills, and reads no .env: the app does that itself.
+PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_ENV=1 PIPENV_PIPFILE="$(CURDIR)/Pipfile" \
+          $(BIN)/python -m pipenv
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock clean
+
+help: ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/.installed ## Migrate, fill an empty development database, and serve at HOST:PORT
+	@$(BIN)/flask --app wsgi prepare
+	@exec $(BIN)/gunicorn
+
+test: $(VENV)/.installed-dev check ## Run the tests on SQLite and on PostgreSQL, and every check
+	@echo "==> Tests on SQLite"
+	@$(BIN)/python -m pytest --database=sqlite
+	@echo "==> Tests on PostgreSQL"
+	@$(BIN)/python -m pytest --database=postgresql
+	@echo "==> All is well"
+
+check: $(VENV)/.installed-dev ## Lint, format, types, import direction, lock file
+	@echo "==> Lock file"
+	@$(PIPENV) verify
+	@echo "==> Lint and format"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "==> Types"
+	@$(BIN)/mypy
+	@echo "==> Import direction"
+	@$(BIN)/lint-imports
+
+lock: $(VENV)/.installed-dev ## Resolve the Pipfile anew and write Pipfile.lock
+	@$(PIPENV) lock
+
+clean: ## Remove the environment and all caches; instance/ and its database stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/pipenv:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+	  "Error: Agora needs Python 3.11 or newer. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "==> Making the environment .venv with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv --clear $(VENV) || { echo "Error: $(PYTHON) cannot make environments. On Debian: apt install python3.11-venv" >&2; exit 1; }
+	@echo "==> Installing Pipenv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
+
+$(VENV)/.installed: $(BIN)/pipenv Pipfile.lock
+	@echo "==> Installing the locked packages (about a minute the first time)"
+	@$(PIPENV) sync
+	@touch "$@"
+
+$(VENV)/.installed-dev: $(BIN)/pipenv Pipfile.lock
+	@echo "==> Installing the locked packages and the tools (about a minute the first time)"
+	@$(PIPENV) sync --dev
+	@touch "$@" $(VENV)/.installed

@@ -1,0 +1,42 @@
+"""Agora: the backend of a community marketplace."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import api, auth, cli
+from app.config import load_settings
+from app.core import database, errors, gate, headers, logging, resource
+from app.extensions import cors, db, migrate
+
+
+def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | None = None) -> Flask:
+    """Make the service.
+
+    Takes the environment's name (``development``, ``testing`` or ``production``; by default what FLASK_ENV says) and
+    settings that win over all other sources. Raises ConfigError with every reason why the service may not start.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.config.from_mapping(load_settings(config_name, overrides))
+    app.config.from_mapping(database.engine_settings(app.config))
+
+    logging.init_app(app)
+    headers.init_app(app)
+    gate.init_app(app)
+    errors.init_app(app)
+
+    db.init_app(app)
+    database.init_app(app, db)
+    migrate.init_app(app)
+    if app.config["CORS_ORIGINS"]:
+        cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=headers.EXPOSED)
+
+    auth.init_app(app)
+    resource.route(app, api.ROUTES)
+    cli.init_app(app)
+    if app.config["TRUSTED_PROXIES"]:
+        hops = app.config["TRUSTED_PROXIES"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app

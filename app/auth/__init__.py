@@ -1,0 +1,15 @@
+"""Signing in: tokens, the sessions behind them, and who a request speaks for."""
+
+from flask import Flask
+
+from app.auth import tokens
+from app.auth.service import authenticate
+from app.core import caller
+from app.extensions import jwt
+
+
+def init_app(app: Flask) -> None:
+    """Let the core recognise callers by their access tokens."""
+    app.config.from_mapping(tokens.SETTINGS)
+    jwt.init_app(app)
+    caller.init_app(app, authenticate)

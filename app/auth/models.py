@@ -1,0 +1,38 @@
+"""Sessions and the refresh tokens that were given out for them."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.models import NEVER_REUSE_IDS, Base, Row, length_check, text_type
+
+ADDRESS_LENGTH = 45  # An IPv6 address with an IPv4 tail.
+AGENT_LENGTH = 200
+
+
+class Session(Row):
+    """One signing-in of one member, on one device. Its tokens live as long as this row."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        length_check("address", ADDRESS_LENGTH),
+        length_check("agent", AGENT_LENGTH),
+        NEVER_REUSE_IDS,
+    )
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    last_used_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    address: Mapped[str] = mapped_column(text_type(ADDRESS_LENGTH))
+    agent: Mapped[str] = mapped_column(text_type(AGENT_LENGTH))
+
+
+class RefreshToken(Base):
+    """A refresh token that was given out, by its ``jti``. Spent ones are kept, so that a stolen one is noticed."""
+
+    __tablename__ = "refresh_tokens"
+
+    jti: Mapped[str] = mapped_column(text_type(36), primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    spent_at: Mapped[datetime | None]

@@ -1,0 +1,113 @@
+"""Signing in at its URLs."""
+
+from typing import Any
+
+from flask import request
+
+from app.auth import service
+from app.auth.models import Session
+from app.auth.schemas import (
+    CredentialsSchema,
+    MessageSchema,
+    PermissionsSchema,
+    SessionSchema,
+    TokensSchema,
+)
+from app.core.caller import Caller, bearer_token
+from app.core.endpoint import endpoint
+from app.core.errors import NotFound, Unauthorized
+from app.core.permissions import ROLES, Access
+from app.core.query import Listing
+from app.core.resource import Resource
+from app.users.schemas import AccountSchema
+
+SESSIONS = Listing("sessions", SessionSchema, Session)
+
+
+class Login(Resource):
+    """Signing in."""
+
+    @endpoint(
+        permission=Access.ANONYMOUS,
+        body=CredentialsSchema,
+        prepare=service.check_credentials,
+        answer=TokensSchema,
+        errors=(Unauthorized,),
+    )
+    def post(self, _caller: Caller, *, user_id: int, new_hash: str | None) -> Any:
+        """Sign in with e-mail and password.
+
+        A wrong password, an unknown address and a disabled account are answered alike.
+        """
+        agent = request.headers.get("User-Agent", "")
+        return service.sign_in(user_id, new_hash=new_hash, address=request.remote_addr or "", agent=agent)
+
+
+class Refresh(Resource):
+    """Renewing tokens."""
+
+    @endpoint(permission=Access.REFRESH, answer=TokensSchema)
+    def post(self, _caller: Caller) -> Any:
+        """Spend a refresh token, sent as Bearer, for a new pair of tokens.
+
+        Spent again within 10 seconds it works once more; later it ends the whole session.
+        """
+        token = bearer_token()
+        if token is None:
+            raise Unauthorized
+        return service.refresh(token)
+
+
+class Logout(Resource):
+    """Signing out."""
+
+    @endpoint(permission=Access.SIGNED_IN, answer=MessageSchema)
+    def post(self, caller: Caller) -> Any:
+        """Sign out: the tokens of this session are dead at once."""
+        assert caller.session_id is not None
+        service.end_session(caller, caller.session_id)
+        return {"message": "Logged out successfully"}
+
+
+class Me(Resource):
+    """The caller."""
+
+    @endpoint(permission=Access.SIGNED_IN, answer=AccountSchema)
+    def get(self, caller: Caller) -> Any:
+        """Read your own account."""
+        return service.get_account(caller.member_id)
+
+
+class SessionList(Resource):
+    """The caller's sessions."""
+
+    @endpoint(permission="session:read", listing=SESSIONS)
+    def get(self, caller: Caller) -> Any:
+        """List your sessions: where you are signed in."""
+        return service.list_sessions(caller)
+
+    @endpoint(permission="session:write", status=204)
+    def delete(self, caller: Caller) -> None:
+        """End all your other sessions."""
+        service.end_other_sessions(caller)
+
+
+class SessionItem(Resource):
+    """One of the caller's sessions."""
+
+    @endpoint(permission="session:write", status=204, errors=(NotFound,))
+    def delete(self, caller: Caller, session_id: int) -> None:
+        """End one of your sessions."""
+        service.end_session(caller, session_id)
+
+
+class Permissions(Resource):
+    """The table of roles."""
+
+    @endpoint(permission=Access.SIGNED_IN, answer=PermissionsSchema)
+    def get(self, caller: Caller) -> Any:
+        """Read what each role may do, and what you may."""
+        return {
+            "roles": {role: sorted(permissions) for role, permissions in ROLES.items()},
+            "own": sorted(caller.permissions),
+        }

@@ -1,0 +1,53 @@
+"""What comes in and goes out of signing in."""
+
+from marshmallow import fields
+
+from app.core.schema import Boolean, Id, Integer, Schema, Text, Timestamp
+from app.users.models import EMAIL_LENGTH
+from app.users.passwords import LENGTH
+from app.users.schemas import AccountSchema
+
+
+class CredentialsSchema(Schema):
+    """What a member signs in with; not checked for form, so that no answer tells more than "wrong"."""
+
+    email = Text(1, EMAIL_LENGTH, required=True)
+    password = Text(1, LENGTH[1], required=True, load_only=True)
+
+
+class TokensSchema(Schema):
+    """A new pair of tokens, and whose they are."""
+
+    access_token = Text(1, 2000, dump_only=True)
+    refresh_token = Text(1, 2000, dump_only=True)
+    token_type = Text(1, 20, dump_only=True, metadata={"description": "Always `Bearer`."})
+    expires_in = Integer(1, 86400, dump_only=True, metadata={"description": "Seconds that the access token lives."})
+    user = fields.Nested(AccountSchema, dump_only=True)
+
+
+class SessionSchema(Schema):
+    """One signing-in."""
+
+    id = Id(dump_only=True)
+    created_at = Timestamp(dump_only=True)
+    last_used_at = Timestamp(
+        dump_only=True, metadata={"description": "When it was begun, or refreshed for the last time."}
+    )
+    address = Text(0, 45, dump_only=True)
+    agent = Text(0, 200, dump_only=True)
+    current = Boolean(dump_only=True, metadata={"description": "Whether it is the session that asks."})
+
+
+class MessageSchema(Schema):
+    """A word for a person."""
+
+    message = Text(1, 200, dump_only=True)
+
+
+class PermissionsSchema(Schema):
+    """The table of roles, and what the caller may do."""
+
+    roles = fields.Dict(
+        keys=fields.String(), values=fields.List(fields.String()), dump_only=True, metadata={"example": {"member": []}}
+    )
+    own = fields.List(fields.String(), dump_only=True)

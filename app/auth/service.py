@@ -1,0 +1,154 @@
+"""The rules of signing in: sessions live in the database, refresh tokens rotate, and a stolen one is noticed."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import CursorResult, Row, Select, delete, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.auth import tokens
+from app.auth.models import ADDRESS_LENGTH, AGENT_LENGTH, RefreshToken, Session
+from app.core import clock
+from app.core.caller import Caller
+from app.core.errors import NotFound, Unauthorized
+from app.core.permissions import ROLES
+from app.extensions import db
+from app.users.models import User, email_key
+from app.users.passwords import hash_password, needs_rehash, verify_password
+from app.users.service import SHOWN, user_deleting
+
+# A spent refresh token still works for this long: two tabs of a browser may refresh at the same moment.
+OVERLAP = timedelta(seconds=10)
+
+
+def authenticate(token: str) -> Caller:
+    """Give the caller of an access token: one query for session, user and role. Raises Unauthorized."""
+    claims = tokens.read_token(token, audience=tokens.ACCESS)
+    query = select(User.id, User.name, User.role)
+    row = db.session.execute(_of_live_session(query, claims)).one_or_none()
+    if row is None:
+        raise Unauthorized("The session has ended.", code="session_ended")
+    return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id)
+
+
+def _of_live_session(query: Select[Any], claims: tokens.Claims) -> Select[Any]:
+    """Narrow ``query`` to the user of a session that is alive, if there is one."""
+    return query.select_from(Session).where(
+        Session.id == claims.session_id,
+        Session.user_id == claims.user_id,
+        Session.expires_at > clock.now(),
+        User.id == Session.user_id,
+        User.is_active,
+    )
+
+
+def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str, Any]:
+    """Give the id of the active user with these credentials, and a better hash where today's is stronger.
+
+    Raises Unauthorized; a wrong password, an unknown user and a disabled one answer alike, in the same time.
+    """
+    query = select(User.id, User.password_hash).where(User.email_key == email_key(credentials["email"]), User.is_active)
+    user = db.session.execute(query).one_or_none()
+    if not verify_password(user.password_hash if user else None, credentials["password"]) or user is None:
+        raise Unauthorized("Invalid credentials", code="invalid_credentials")
+    outdated = needs_rehash(user.password_hash)
+    return {"user_id": user.id, "new_hash": hash_password(credentials["password"]) if outdated else None}
+
+
+def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> dict[str, Any]:
+    """Begin a session of a user whose credentials were checked, and give its first pair of tokens."""
+    now = clock.now()
+    db.session.execute(delete(Session).where(Session.user_id == user_id, Session.expires_at <= now))
+    if new_hash:
+        db.session.execute(update(User).where(User.id == user_id).values(password_hash=new_hash))
+    session = Session(
+        user_id=user_id,
+        last_used_at=now,
+        expires_at=now + timedelta(seconds=current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]),
+        address=address[:ADDRESS_LENGTH],
+        agent="".join(filter(str.isprintable, agent))[:AGENT_LENGTH],
+    )
+    db.session.add(session)
+    db.session.flush()
+    return _new_tokens(session)
+
+
+def refresh(token: str) -> dict[str, Any]:
+    """Spend a refresh token for a new pair of tokens.
+
+    One that was spent before works again within OVERLAP; later it was stolen, from us or from its owner: the whole
+    session ends (RFC 9700, section 4.14.2). Raises Unauthorized.
+    """
+    claims = tokens.read_token(token, audience=tokens.REFRESH)
+    session = db.session.scalars(
+        _of_live_session(select(Session), claims).with_for_update(of=Session)
+    ).one_or_none()
+    given_out = session and db.session.get(RefreshToken, claims.jti)
+    if session is None or given_out is None:
+        raise Unauthorized("The session has ended.", code="session_ended")
+    now = clock.now()
+    if given_out.spent_at is None:
+        given_out.spent_at = now
+    elif now - given_out.spent_at > OVERLAP:
+        db.session.delete(session)
+        raise Unauthorized(
+            "This refresh token was used before. The session has been ended.",
+            code="token_reused",
+            keeps_changes=True,
+        )
+    session.last_used_at = now
+    return _new_tokens(session)
+
+
+def _new_tokens(session: Session) -> dict[str, Any]:
+    token, jti = tokens.refresh_token(session.user_id, session.id, expires_at=session.expires_at)
+    db.session.execute(insert(RefreshToken).values(jti=jti, session_id=session.id))
+    return {
+        "access_token": tokens.access_token(session.user_id, session.id),
+        "refresh_token": token,
+        "token_type": "Bearer",
+        "expires_in": current_app.config["JWT_ACCESS_TOKEN_EXPIRES"],
+        "user": get_account(session.user_id),
+    }
+
+
+def get_account(user_id: int) -> Row[Any]:
+    """Give a member's account."""
+    return db.session.execute(select(*SHOWN).where(User.id == user_id)).one()
+
+
+def list_sessions(caller: Caller) -> Select[Any]:
+    """Give the query of the caller's live sessions."""
+    shown: tuple[InstrumentedAttribute[Any], ...] = (
+        Session.id,
+        Session.created_at,
+        Session.last_used_at,
+        Session.address,
+        Session.agent,
+    )
+    return select(*shown, (Session.id == caller.session_id).label("current")).where(
+        Session.user_id == caller.member_id, Session.expires_at > clock.now()
+    )
+
+
+def end_session(caller: Caller, session_id: int) -> None:
+    """End one of the caller's sessions: its tokens are dead at once. Raises NotFound."""
+    ended: CursorResult[Any] = db.session.execute(  # type: ignore[assignment]
+        delete(Session).where(Session.id == session_id, Session.user_id == caller.member_id)
+    )
+    if not ended.rowcount:
+        raise NotFound
+
+
+def end_other_sessions(caller: Caller) -> None:
+    """End all of the caller's sessions but the one that asks."""
+    db.session.execute(
+        delete(Session).where(Session.user_id == caller.member_id, Session.id != caller.session_id)
+    )
+
+
+@user_deleting.listen
+def erase_sessions(user: User) -> None:
+    """End every session of a member who is being deleted."""
+    db.session.execute(delete(Session).where(Session.user_id == user.id))

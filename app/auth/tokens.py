@@ -1,0 +1,73 @@
+"""Signed tokens (JWT, RFC 7519), made by Flask-JWT-Extended and read by PyJWT, on which it stands.
+
+Flask-JWT-Extended takes any signed token whose type is not "refresh" as an access token, and reads each one four times.
+So every kind of token has an audience of its own here, and is read once, with all its claims demanded.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import jwt
+from flask import current_app
+from flask_jwt_extended import create_access_token, create_refresh_token
+
+from app.core import clock
+from app.core.errors import Unauthorized
+
+ALGORITHM = "HS256"
+ISSUER = "agora"
+ACCESS = "agora:access"
+REFRESH = "agora:refresh"
+CLAIMS = ["exp", "iat", "jti", "iss", "aud", "sub", "sid"]
+
+# Flask-JWT-Extended's own settings.
+SETTINGS = {
+    "JWT_ALGORITHM": ALGORITHM,
+    "JWT_ENCODE_ISSUER": ISSUER,
+    "JWT_DECODE_ISSUER": ISSUER,
+    "JWT_DECODE_AUDIENCE": ACCESS,
+    "JWT_TOKEN_LOCATION": ["headers"],
+}
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a valid token says: whose it is, of which session, and which token it is."""
+
+    user_id: int
+    session_id: int
+    jti: str
+
+
+def access_token(user_id: int, session_id: int) -> str:
+    """Make an access token; it lives for the setting JWT_ACCESS_TOKEN_EXPIRES (seconds)."""
+    claims = {"sid": session_id, "aud": ACCESS}
+    return create_access_token(str(user_id), additional_claims=claims)
+
+
+def refresh_token(user_id: int, session_id: int, *, expires_at: datetime) -> tuple[str, str]:
+    """Make a refresh token that lives as long as its session; give it and its ``jti``."""
+    claims = {"sid": session_id, "aud": REFRESH}
+    token = create_refresh_token(
+        str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now()
+    )
+    return token, str(jwt.decode(token, options={"verify_signature": False})["jti"])
+
+
+def read_token(token: str, *, audience: str) -> Claims:
+    """Give what ``token`` says. Raises Unauthorized unless it is whole, alive, ours and of this audience."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            current_app.config["JWT_SECRET_KEY"],
+            algorithms=[ALGORITHM],
+            audience=audience,
+            issuer=ISSUER,
+            options={"require": CLAIMS},
+        )
+        return Claims(int(claims["sub"]), int(claims["sid"]), claims["jti"])
+    except jwt.ExpiredSignatureError:
+        raise Unauthorized("The token has expired.", code="token_expired") from None
+    except (jwt.InvalidTokenError, ValueError, TypeError):
+        raise Unauthorized("The token is not valid here.", code="invalid_token") from None

@@ -1,0 +1,128 @@
+"""Commands of the ``flask`` program."""
+
+import sys
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+from marshmallow import ValidationError
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+
+from app import demo
+from app.core import migrations
+from app.core.constraints import declared_error
+from app.core.permissions import ROLES
+from app.core.transaction import unit_of_work
+from app.extensions import db
+from app.users import service as users
+from app.users.models import User
+from app.users.passwords import hash_password
+from app.users.schemas import SignUpSchema
+
+
+def init_app(app: Flask) -> None:
+    """Add the commands to ``flask``."""
+    for command in (create_user, seed, prepare):
+        app.cli.add_command(command)
+
+
+@click.command("create-user")
+@click.argument("email")
+@click.option("--name", prompt=True, help="The name that others see.")
+@click.option("--role", type=click.Choice(tuple(ROLES)), default="member", show_default=True, prompt=True)
+@click.option("--password", help="The password; - reads it from standard input. Asked for when left out.")
+@with_appcontext
+def create_user(email: str, name: str, role: str, password: str | None) -> None:
+    """Make an account for EMAIL, in any role."""
+    if password == "-":
+        password = sys.stdin.readline().rstrip("\r\n")
+    elif password is None:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        SignUpSchema().load({"email": email, "name": name, "password": password})
+    except ValidationError as error:
+        reasons = (f"{field}: {' '.join(why)}" for field, why in error.normalized_messages().items())
+        raise click.ClickException("\n".join(reasons)) from None
+    password_hash = hash_password(password)
+    try:
+        user = unit_of_work(
+            lambda: users.create_user(email=email, name=name, password_hash=password_hash, role=role)
+        )
+    except DBAPIError as error:
+        raise click.ClickException(_explained(error)) from None
+    click.echo(f"Made the {role} {user.email} with the id {user.id}.")
+
+
+@click.command()
+@with_appcontext
+def seed() -> None:
+    """Fill an empty database with demo members, posts and todos."""
+    if current_app.config["FLASK_ENV"] == "production":
+        raise click.ClickException("The demo members have a published password: not in production.")
+    try:
+        if not _is_empty():
+            click.echo("The database has members already: nothing to do.")
+            return
+        unit_of_work(demo.fill)
+    except DBAPIError as error:
+        raise click.ClickException(_explained(error)) from None
+    click.echo(f"Made {len(demo.MEMBERS)} members with posts and todos. Their password is {demo.PASSWORD}")
+
+
+@click.command()
+@click.pass_context
+@with_appcontext
+def prepare(context: click.Context) -> None:
+    """Make the database ready: migrate it, and in development fill an empty one with demo data."""
+    click.echo(f"==> Migrating {db.engine.url.render_as_string()}")
+    try:
+        _refuse_newer_database()
+        upgrade(directory=str(migrations.FOLDER))
+        if current_app.config["FLASK_ENV"] == "development" and _is_empty():
+            click.echo("==> Filling the empty database with demo data")
+            context.invoke(seed)
+    except DBAPIError as error:
+        raise click.ClickException(_explained(error)) from None
+
+
+def _is_empty() -> bool:
+    return not db.session.scalar(select(func.count()).select_from(select(User.id).limit(1).subquery()))
+
+
+def _refuse_newer_database() -> None:
+    with db.engine.connect() as connection:
+        revision = migrations.current_revision(connection)
+    if revision is not None and revision not in migrations.known_revisions():
+        raise click.ClickException(
+            f"The database is at revision {revision}, which this code does not know: a newer version has migrated it. "
+            "Update the code, or set DATABASE_URL to another database."
+        )
+
+
+def _explained(error: DBAPIError) -> str:
+    """Say in one sentence what the database said, and where it is."""
+    declared = declared_error(error)
+    if declared:
+        return declared["message"]
+    reason = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
+    return (
+        f"The database {db.engine.url.render_as_string()} cannot be used: {reason}\n"
+        "Is it running and migrated (flask db upgrade), and is DATABASE_URL right?"
+    )
+
+
+def welcome() -> str:
+    """Say where the API and its documentation are, and how to sign in."""
+    base = f"http://{current_app.config['HOST']}:{current_app.config['PORT']}"
+    lines = ["", f"Agora serves {base}", f"  Documentation  {base}/docs"]
+    if current_app.config["FLASK_ENV"] == "development" and demo.is_present():
+        lines += [
+            f"  Demo members   {', '.join(demo.MEMBERS)}, all with the password {demo.PASSWORD}",
+            f"  Sign in        curl {base}/auth/login --json "
+            f'\'{{"email": "{next(iter(demo.MEMBERS))}", "password": "{demo.PASSWORD}"}}\'',
+        ]
+    else:
+        lines.append("  Sign in        .venv/bin/flask create-user EMAIL, then POST /auth/login")
+    return "\n".join([*lines, "  Stop           Ctrl-C", ""])

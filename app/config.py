@@ -1,0 +1,252 @@
+"""Every setting, with its default and its meaning.
+
+A setting is looked for in the environment, then in ``.env`` beside ``wsgi.py``, then in ``instance/config.py``, and
+falls back to its default. ``.env.example`` lists the same settings for people; a test keeps the two equal.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from dotenv import dotenv_values
+from flask import Config
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ("development", "testing", "production")
+SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
+SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
+PLACEHOLDERS = ("change", "default", "example", "secret", "password", "replace", "your-", "dev-")
+
+
+class ConfigError(click.ClickException, RuntimeError):
+    """The settings do not let the service start; the message names every reason.
+
+    A ClickException is one sentence to the ``flask`` command, a RuntimeError is one to Gunicorn: neither prints a
+    traceback.
+    """
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name, its default, what it means and how its text is read (raising ValueError)."""
+
+    name: str
+    default: Any
+    meaning: str
+    parse: Callable[[str], Any] = str
+
+
+def flag(text: str) -> bool:
+    """Read ``true`` or ``false`` (also 1/0, yes/no, on/off)."""
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("must be true or false")
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    """Read a whole number from ``least`` to ``most``."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Read one of ``words``."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def words(text: str) -> list[str]:
+    """Read a list, separated by commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def database_url(text: str) -> str:
+    """Read a SQLite or PostgreSQL address; a PostgreSQL one is given the driver that is installed."""
+    try:
+        url: URL = make_url(text)
+    except ArgumentError:
+        raise ValueError(
+            "must be an address like sqlite:///agora.db or postgresql://user:pw@host/name"
+        ) from None
+    backend = url.drivername.partition("+")[0]
+    if backend in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    if backend != "sqlite":
+        raise ValueError("must be a SQLite or PostgreSQL address")
+    if url.database in (None, "", ":memory:"):
+        raise ValueError("must name a file: a database in memory is lost between connections")
+    return text
+
+
+SETTINGS = (
+    Setting("FLASK_ENV", "development", "development, testing or production.", one_of(*ENVIRONMENTS)),
+    Setting("SECRET_KEY", "", "Signs what clients hand back, at least 32 bytes. Development makes its own."),
+    Setting("JWT_SECRET_KEY", "", "Signs the tokens, at least 32 bytes. Development makes its own."),
+    Setting(
+        "DATABASE_URL",
+        "",
+        "sqlite:///file (below instance/) or postgresql://user:password@host/name. "
+        "Development uses sqlite:///agora.db.",
+        database_url,
+    ),
+    Setting(
+        "TEST_DATABASE_URL",
+        "",
+        "A PostgreSQL server on which the tests make a database of their own. Without it they start one.",
+        database_url,
+    ),
+    Setting("HOST", "127.0.0.1", "The address that Gunicorn listens on."),
+    Setting("PORT", 8000, "The port that Gunicorn listens on.", number(1, 65535)),
+    Setting("WEB_CONCURRENCY", 2, "Worker processes of Gunicorn.", number(1, 256)),
+    Setting("WEB_THREADS", 4, "Threads of each worker; also the size of its connection pools.", number(1, 256)),
+    Setting("REQUEST_TIMEOUT", 30, "Seconds after which Gunicorn ends a worker that hangs.", number(2, 3600)),
+    Setting("STATEMENT_TIMEOUT", 10, "Seconds that one SQL statement may take (PostgreSQL).", number(1, 3600)),
+    Setting("LOCK_TIMEOUT", 5, "Seconds to wait for a lock or for a connection of the pool.", number(1, 3600)),
+    Setting("TRUSTED_PROXIES", 0, "How many proxies in front may set the X-Forwarded headers.", number(0, 10)),
+    Setting(
+        "LOG_LEVEL",
+        "INFO",
+        "DEBUG, INFO, WARNING or ERROR.",
+        one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    ),
+    Setting("SQLALCHEMY_ECHO", False, "Log every SQL statement.", flag),
+    Setting("CORS_ORIGINS", [], "Origins whose pages may call the API, separated by commas.", words),
+    Setting("RATELIMIT_ENABLED", True, "Limit how often a caller may try what invites guessing.", flag),
+    Setting("JWT_ACCESS_TOKEN_EXPIRES", 3600, "Seconds that an access token lives.", number(1, 86400)),
+    Setting(
+        "JWT_REFRESH_TOKEN_EXPIRES",
+        2592000,
+        "Seconds that a session and its refresh tokens live.",
+        number(1, 31536000),
+    ),
+    Setting("PASSWORD_HASH_MEMORY", 19456, "KiB of memory that argon2 takes to hash.", number(8, 4194304)),
+    Setting("PASSWORD_HASH_PASSES", 2, "How often argon2 passes over that memory.", number(1, 100)),
+    Setting("PAGE_SIZE_DEFAULT", 20, "Items on a page when per_page is not given.", number(1, 1000)),
+    Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
+    Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),
+)
+
+# Tests neither read this machine's settings nor spend time on password hashes.
+TESTING: dict[str, Any] = {
+    "TESTING": True,
+    "DATABASE_URL": "sqlite:///testing.db",
+    "SECRET_KEY": "only-for-tests-0123456789-abcdefgh",
+    "JWT_SECRET_KEY": "only-for-tests-9876543210-hgfedcba",
+    "PASSWORD_HASH_MEMORY": 8,
+    "PASSWORD_HASH_PASSES": 1,
+    "RATELIMIT_ENABLED": False,
+    "LOG_LEVEL": "ERROR",
+}
+
+
+def load_settings(
+    config_name: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    instance: Path | None = None,
+) -> dict[str, Any]:
+    """Give all settings of the environment ``config_name`` (or of FLASK_ENV).
+
+    Takes ``overrides``, which win over every other source, and the folder ``instance`` (by default the one beside
+    ``wsgi.py``). Raises ConfigError with every reason why the service may not start.
+    """
+    instance = instance or ROOT / "instance"
+    problems: list[str] = []
+    sources = _sources(instance)
+    name = config_name or next((s["FLASK_ENV"] for s in sources if s.get("FLASK_ENV")), "development")
+    if name not in ENVIRONMENTS:
+        raise ConfigError(f"FLASK_ENV must be one of {', '.join(ENVIRONMENTS)}, not {name!r}.")
+    if name == "testing":
+        sources = [TESTING]
+    settings: dict[str, Any] = {"TESTING": name == "testing"}
+    for setting in SETTINGS:
+        settings[setting.name] = _read(setting, [dict(overrides or {}), *sources], problems)
+    settings["FLASK_ENV"] = name
+    if name == "development":
+        _fill_in_for_development(settings, instance)
+    if name == "production":
+        problems += _unsafe_in_production(settings)
+    if not settings["DATABASE_URL"] and not problems:
+        problems.append("DATABASE_URL is not set.")
+    if problems:
+        raise ConfigError("The settings do not let Agora start:\n" + "\n".join(f"  - {p}" for p in problems))
+    return settings
+
+
+def _sources(instance: Path) -> list[Mapping[str, Any]]:
+    """The places that a setting is looked for in, the first one first."""
+    of_this_machine = Config(instance)
+    of_this_machine.from_pyfile("config.py", silent=True)
+    return [os.environ, dotenv_values(ROOT / ".env"), of_this_machine]
+
+
+def _read(setting: Setting, sources: list[Mapping[str, Any]], problems: list[str]) -> Any:
+    value = next((s[setting.name] for s in sources if s.get(setting.name) not in (None, "")), setting.default)
+    if isinstance(value, str) and value:
+        try:
+            return setting.parse(value)
+        except ValueError as error:
+            problems.append(f"{setting.name} {error}.")
+            return setting.default
+    return value
+
+
+def _fill_in_for_development(settings: dict[str, Any], instance: Path) -> None:
+    settings["DATABASE_URL"] = settings["DATABASE_URL"] or "sqlite:///agora.db"
+    for name in SECRETS:
+        settings[name] = settings[name] or _kept_secret(instance / name.lower())
+
+
+def _kept_secret(path: Path) -> str:
+    """Read the secret kept at ``path``; the first process that asks makes it, the others find it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(SECRET_BYTES))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # Another process was faster, and its secret is the one that counts.
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:
+    problems = [problem for name in SECRETS if (problem := _weakness(name, settings[name]))]
+    if not settings["DATABASE_URL"]:
+        problems.append("DATABASE_URL is not set.")
+    if any("*" in origin for origin in settings["CORS_ORIGINS"]):
+        problems.append("CORS_ORIGINS must name its origins, without a wildcard.")
+    return problems
+
+
+def _weakness(name: str, secret: str) -> str | None:
+    """Say what is wrong with a production secret, or None."""
+    if not secret:
+        return f"{name} is not set."
+    if any(word in secret.lower() for word in PLACEHOLDERS) or len(set(secret)) < 8:
+        return f"{name} is a default or guessable value."
+    if len(secret.encode()) < SECRET_BYTES:
+        return f"{name} is shorter than {SECRET_BYTES} bytes."
+    return None

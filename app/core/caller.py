@@ -1,0 +1,65 @@
+"""Who is asking. The core knows a caller's shape; how one is recognised is told to it by ``auth``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app, request
+
+from app.core.errors import Forbidden, Unauthorized
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: a signed-in member, or NOBODY, whose id is None and who has no permission."""
+
+    id: int | None
+    name: str = ""
+    role: str = ""
+    permissions: frozenset[str] = frozenset()
+    session_id: int | None = None
+
+    def may(self, permission: str) -> bool:
+        """Tell whether the caller has ``permission``."""
+        return permission in self.permissions
+
+    def demand(self, permission: str) -> None:
+        """Raise Forbidden, naming the permission, unless the caller has it."""
+        if permission not in self.permissions:
+            raise Forbidden(f"You need the permission {permission}.")
+
+    @property
+    def member_id(self) -> int:
+        """The id of a caller who has signed in."""
+        if self.id is None:
+            raise Unauthorized
+        return self.id
+
+
+NOBODY = Caller(id=None)
+
+EXTENSION = "agora-authenticate"
+
+
+def init_app(app: Flask, authenticate: Callable[[str], Caller]) -> None:
+    """Use ``authenticate``, which takes a token and gives its caller or raises Unauthorized."""
+    app.extensions[EXTENSION] = authenticate
+
+
+def bearer_token() -> str | None:
+    """Give the token of the Authorization header (RFC 6750, section 2.1), or None where there is no such header."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized
+    return token.strip()
+
+
+def recognise_caller() -> Caller:
+    """Give the caller that the request's token speaks for; NOBODY without one. Raises Unauthorized for a bad one."""
+    token = bearer_token()
+    if token is None:
+        return NOBODY
+    return cast(Caller, current_app.extensions[EXTENSION](token))

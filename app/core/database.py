@@ -1,0 +1,93 @@
+"""The two engines on one database: one that writes in transactions, one that only reads, in autocommit.
+
+Reading in autocommit saves the BEGIN and ROLLBACK of every request that changes nothing, and the database itself
+refuses a write that strays there. The session takes the reading engine unless a unit of work is under way.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+READS = "reads"
+WRITING = "writing"
+CONNECT_TIMEOUT = 5  # seconds
+
+
+class RoutingSession(Session):
+    """A session that reads on the reading engine, and writes only inside a unit of work."""
+
+    def get_bind(self, *_args: Any, **_kwargs: Any) -> Engine:
+        """Give the engine for what the session is doing now."""
+        return self._db.engines[None if WRITING in self.info else READS]
+
+
+def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give Flask-SQLAlchemy's configuration for both engines."""
+    url = settings["DATABASE_URL"]
+    sqlite = make_url(url).get_backend_name() == "sqlite"
+    common: dict[str, Any] = {
+        "url": url,
+        "echo": settings["SQLALCHEMY_ECHO"],
+        "pool_size": settings["WEB_THREADS"],
+        "max_overflow": 0,
+        "pool_timeout": settings["LOCK_TIMEOUT"],
+        "pool_pre_ping": not sqlite,
+    }
+
+    def connect_args(*, read_only: bool) -> dict[str, Any]:
+        if sqlite:
+            return {"timeout": settings["LOCK_TIMEOUT"]}
+        return _postgres_arguments(settings, read_only=read_only)
+
+    writing = {**common, "connect_args": connect_args(read_only=False)}
+    reading = {**common, "connect_args": connect_args(read_only=True), "isolation_level": "AUTOCOMMIT"}
+    return {"SQLALCHEMY_DATABASE_URI": url, "SQLALCHEMY_ENGINE_OPTIONS": writing, "SQLALCHEMY_BINDS": {READS: reading}}
+
+
+def _postgres_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict[str, Any]:
+    """What libpq is told: who we are, UTC, and a limit on every wait (milliseconds)."""
+    options = {
+        "timezone": "UTC",
+        "statement_timeout": settings["STATEMENT_TIMEOUT"] * 1000,
+        "lock_timeout": settings["LOCK_TIMEOUT"] * 1000,
+        "idle_in_transaction_session_timeout": settings["REQUEST_TIMEOUT"] * 1000,
+        "default_transaction_read_only": "on" if read_only else "off",
+    }
+    return {
+        "application_name": "agora",
+        "connect_timeout": CONNECT_TIMEOUT,
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        "tcp_user_timeout": settings["REQUEST_TIMEOUT"] * 1000,
+    }
+
+
+def init_app(app: Flask, db: SQLAlchemy) -> None:
+    """Teach SQLite's connections what PostgreSQL's know of themselves."""
+    with app.app_context():
+        if db.engine.dialect.name != "sqlite":
+            return
+        event.listen(db.engine, "connect", _prepare_sqlite)
+        event.listen(db.engine, "begin", _begin_immediate)
+        event.listen(db.engines[READS], "connect", _prepare_sqlite)
+        event.listen(db.engines[READS], "connect", _only_read)
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:
+    """Check foreign keys, let readers and a writer work at once, and leave BEGIN to us."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _only_read(connection: DBAPIConnection, _record: Any) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the write lock at once: one that is taken in the middle cannot wait and fails with "locked"."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,100 @@
+"""The one gate in: what a request must be before any handler sees it.
+
+Path and query are strict UTF-8 without NUL; a body is JSON in UTF-8, of bounded size and depth, without what readers of
+JSON understand differently: a byte order mark, duplicate keys, NaN and Infinity, NUL, lone surrogates (RFC 8259,
+sections 4 and 8; RFC 7493).
+"""
+
+import json
+from math import isfinite
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask import Flask, request
+from werkzeug.http import parse_options_header
+
+from app.core.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
+
+MAX_DEPTH = 32
+JSON_TYPE = "application/json"
+MERGE_PATCH_TYPE = "application/merge-patch+json"
+
+
+def init_app(app: Flask) -> None:
+    """Check path, query and announced size of every request, before routing errors and handlers."""
+    app.before_request(_check_request)
+
+
+def _check_request() -> None:
+    path = request.environ["PATH_INFO"].encode("latin-1")
+    if not (_is_clean(path) and _is_clean(unquote_to_bytes(request.query_string.replace(b"+", b" ")))):
+        raise BadRequest("The address is not valid UTF-8 text.")
+    limit = request.max_content_length
+    if limit is not None and (request.content_length or 0) > limit:
+        raise PayloadTooLarge
+
+
+def _is_clean(raw: bytes) -> bool:
+    try:
+        return "\0" not in raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def read_json() -> Any:
+    """Give the request's JSON body. Raises UnsupportedMediaType, PayloadTooLarge or BadRequest."""
+    raw = request.get_data(cache=False)
+    _check_content_type(empty=not raw)
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+    except UnicodeDecodeError:
+        raise UnsupportedMediaType from None
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not well-formed JSON.", code="malformed_json") from None
+    _check_value(value, depth=1)
+    return value
+
+
+def _check_content_type(*, empty: bool) -> None:
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+        raise UnsupportedMediaType
+    mimetype, options = parse_options_header(request.headers.get("Content-Type"))
+    if empty and not mimetype:
+        raise BadRequest("The body is missing.", code="malformed_json")
+    taken = (JSON_TYPE, MERGE_PATCH_TYPE) if request.method == "PATCH" else (JSON_TYPE,)
+    if mimetype.lower() not in taken or options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate key")
+    return value
+
+
+def _refuse(_constant: str) -> Any:
+    raise ValueError("not a JSON number")
+
+
+def _check_value(value: Any, *, depth: int) -> None:
+    match value:
+        case str():
+            _check_text(value)
+        case float() if not isfinite(value):
+            raise BadRequest("A number is out of range.", code="malformed_json")
+        case dict() | list() if depth > MAX_DEPTH:
+            raise BadRequest(f"The body nests deeper than {MAX_DEPTH} levels.", code="malformed_json")
+        case dict():
+            for key, item in value.items():
+                _check_text(key)
+                _check_value(item, depth=depth + 1)
+        case list():
+            for item in value:
+                _check_value(item, depth=depth + 1)
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadRequest("A text holds a NUL or half a character (a lone surrogate).", code="malformed_json")

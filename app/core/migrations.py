@@ -1,0 +1,26 @@
+"""Where the database's schema stands, beside where the code expects it."""
+
+from functools import cache
+from pathlib import Path
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+FOLDER = Path(__file__).resolve().parents[2] / "migrations"
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Give the revisions that this code has, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions())
+
+
+def head_revision() -> str:
+    """Give the newest revision that this code has."""
+    return known_revisions()[0]
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Give the revision that the database is at; None for an empty one."""
+    return MigrationContext.configure(connection).get_current_revision()

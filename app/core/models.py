@@ -1,0 +1,96 @@
+"""The base of all tables, and the column types that mean the same on SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    event,
+    inspect,
+)
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, mapped_column
+
+from app.core import clock
+
+# Ids and amounts are 64 bits wide. SQLite numbers rows by itself only in a column that it calls INTEGER.
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+# Ids of deleted rows are not given out again; PostgreSQL does so of itself.
+NEVER_REUSE_IDS = {"sqlite_autoincrement": True}
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment in aware UTC. SQLite forgets time zones, so it is stored there without one and given one again."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without a time zone; it could mean any hour."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the moment back in aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def text_type(length: int) -> String:
+    """A text column that sorts by code point, as SQLite does, on PostgreSQL too."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def length_check(column: str, most: int, *, least: int = 0) -> CheckConstraint:
+    """A CHECK of a text's length in characters; SQLite does not mind the length that its type declares."""
+    return CheckConstraint(f"length({column}) BETWEEN {least} AND {most}", name=f"{column}_length")
+
+
+class Base(DeclarativeBase):
+    """The base of all models. Every constraint has a name, so that an error of the database can be understood."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UTCDateTime, int: BigId}
+
+
+def _moment_of_creation(context: DefaultExecutionContext) -> Any:
+    return context.get_current_parameters()["created_at"]
+
+
+class Row(Base):
+    """A table with an id and the moments of a row's making and last change."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
+    created_at: Mapped[datetime] = mapped_column(default=lambda: clock.now(), sort_order=1)
+    updated_at: Mapped[datetime] = mapped_column(default=_moment_of_creation, sort_order=2)
+
+
+@event.listens_for(Row, "before_update", propagate=True)
+def _mark_as_changed(_mapper: Mapper[Any], _connection: Any, row: Row) -> None:
+    """Move ``updated_at`` on with each real change, even with two in one tick of the clock."""
+    session: Session | None = inspect(row).session
+    if session is not None and session.is_modified(row, include_collections=False):
+        row.updated_at = max(clock.now(), row.updated_at + timedelta(microseconds=1))

@@ -1,0 +1,19 @@
+"""Who may do what: the one table of roles, and the ways in which an endpoint can be open without a permission."""
+
+from enum import Enum
+
+MEMBER = frozenset({"user:write", "session:read", "session:write", "post:write", "todo:read", "todo:write"})
+MODERATOR = MEMBER | {"post:moderate"}
+TREASURER = MEMBER
+ADMIN = MODERATOR | {"user:manage"}
+
+ROLES = {"member": MEMBER, "moderator": MODERATOR, "treasurer": TREASURER, "admin": ADMIN}
+
+
+class Access(Enum):
+    """What an endpoint declares in place of a permission."""
+
+    ANONYMOUS = "Open to all. Credentials are not looked at."
+    PUBLIC = "Open to all. Who sends a token is recognised, and may see more."
+    SIGNED_IN = "Open to every signed-in caller."
+    REFRESH = "Takes a refresh token in place of an access token."

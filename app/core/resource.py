@@ -1,0 +1,44 @@
+"""The base Resource, and the thin Api that puts resources at URLs. Nothing else imports Flask-RESTful."""
+
+from collections.abc import Iterable
+
+import flask_restful
+from flask import Flask
+from werkzeug.routing import BaseConverter, ValidationError
+
+from app.core.schema import MAX_ID
+
+
+class Resource(flask_restful.Resource):  # type: ignore[misc]
+    """What can be found at one URL: a method for each HTTP method that it takes."""
+
+
+class Api(flask_restful.Api):  # type: ignore[misc]
+    """Flask-RESTful's routing without its error handling, which answers 500 where there is a handler for the error."""
+
+    def _init_app(self, app: Flask) -> None:
+        for resource, urls, options in self.resources:
+            self._register_view(app, resource, *urls, **options)
+
+
+class IdConverter(BaseConverter):
+    """An id in a URL: ASCII digits only, and no more than a column holds."""
+
+    regex = "[1-9][0-9]{0,18}"
+
+    def to_python(self, value: str) -> int:
+        """Give the id. Raises ValidationError, which makes a 404, for one that no row can have."""
+        if int(value) > MAX_ID:
+            raise ValidationError
+        return int(value)
+
+
+def route(app: Flask, routes: Iterable[tuple[str, type[Resource]]]) -> None:
+    """Put each resource at its URL."""
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    api = Api()
+    for url, resource in routes:
+        api.add_resource(resource, url, endpoint=resource.__name__)
+    api.init_app(app)

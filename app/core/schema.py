@@ -1,0 +1,177 @@
+"""The base Schema and its fields: strict about types, bounded, and the same on the way in and on the way out.
+
+marshmallow loads what comes in. What goes out is read from a row or an entity by name, by a function made once per
+schema: a field's name is the name of the attribute that it shows.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from operator import attrgetter, itemgetter
+from typing import Any, ClassVar
+
+from marshmallow import RAISE, ValidationError, fields, validate
+from marshmallow import Schema as MarshmallowSchema
+
+from app.core.caller import Caller
+from app.core.errors import ValidationFailed
+
+MAX_ID = 2**63 - 1
+NO_NUL = r"^[^\u0000]*$"
+NOT_BLANK = r"^[^\u0000]*[^\u0000\s][^\u0000]*$"
+
+
+class Text(fields.String):
+    """A text of ``least`` to ``most`` characters, kept as sent; not blank where at least one is asked for."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        metadata = {"pattern": NOT_BLANK if least else NO_NUL, **kwargs.pop("metadata", {})}
+        length = validate.Length(least, most, error=f"Must be {least} to {most} characters long.")
+        super().__init__(validate=[length, *kwargs.pop("validate", [])], metadata=metadata, **kwargs)
+        self.least = least
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("Must be a text.")
+        if self.least and not value.strip():
+            raise ValidationError("Must not be blank.")
+        return value
+
+
+class Integer(fields.Integer):
+    """A whole number from ``least`` to ``most``, written as a JSON integer: no text, no fraction, no exponent."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        bounds = validate.Range(least, most, error=f"Must be from {least} to {most}.")
+        super().__init__(strict=True, validate=bounds, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise ValidationError("Must be a whole number.")
+        return value
+
+
+class Id(Integer):
+    """The id of a thing: a positive integer of 64 bits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, MAX_ID, **kwargs)
+
+
+class Boolean(fields.Boolean):
+    """``true`` or ``false``, and nothing that only resembles them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false.")
+        return value
+
+
+class Choice(fields.String):
+    """One of a few words."""
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        one_of = validate.OneOf(choices, error=f"Must be one of {', '.join(choices)}.")
+        super().__init__(validate=one_of, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("Must be a text.")
+        return value
+
+
+class Email(Text):
+    """An e-mail address as HTML's input element takes it, so that no browser refuses what we accept.
+
+    https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
+    """
+
+    LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+    PATTERN = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{LABEL}(?:\.{LABEL})+$"
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        super().__init__(3, most, metadata={"format": "email", "pattern": self.PATTERN}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not re.fullmatch(self.PATTERN, text):
+            raise ValidationError("Must be an e-mail address.")
+        return text
+
+
+class Timestamp(fields.AwareDateTime):
+    """A moment, shown as RFC 3339 in UTC with ``Z``."""
+
+
+class Schema(MarshmallowSchema):
+    """What comes in and what goes out of one resource; what it does not name is refused."""
+
+    # Fields that not every caller sees; sees_private() decides.
+    private: ClassVar[frozenset[str]] = frozenset()
+
+    class Meta:
+        """Unknown fields are an error, those that are only shown among them."""
+
+        unknown = RAISE
+
+    error_messages: ClassVar[dict[str, str]] = {  # type: ignore[misc]
+        "unknown": "Unknown field, or one that is only read.",
+        "type": "Must be a JSON object.",
+    }
+
+    @classmethod
+    def sees_private(cls, _item: Any, _caller: Caller) -> bool:
+        """Tell whether ``caller`` sees the private fields of ``item``."""
+        return True
+
+
+@cache
+def _loader(schema: type[Schema]) -> Schema:
+    return schema()
+
+
+def load(schema: type[Schema], value: Any, *, partial: bool = False) -> dict[str, Any]:
+    """Give the validated fields of a JSON ``value``; with ``partial`` none is required and absent ones stay absent.
+
+    Raises ValidationFailed with flat field names, like ``lines.0.quantity``.
+    """
+    try:
+        loaded: dict[str, Any] = _loader(schema).load(value, partial=partial)
+    except ValidationError as error:
+        raise ValidationFailed(errors=_flat(error.messages)) from None
+    return loaded
+
+
+def _flat(messages: Any, prefix: str = "") -> dict[str, list[str]]:
+    if isinstance(messages, dict):
+        flat: dict[str, list[str]] = {}
+        for key, nested in messages.items():
+            flat |= _flat(nested, f"{prefix}.{key}" if prefix else str(key))
+        return flat
+    return {prefix or "_schema": [str(message) for message in messages]}
+
+
+def dump(schema: type[Schema], item: Any, caller: Caller) -> dict[str, Any]:
+    """Give the representation of ``item`` (a row, an entity or a mapping) that ``caller`` sees."""
+    whole = not schema.private or schema.sees_private(item, caller)
+    values = _reader(schema, whole, isinstance(item, Mapping))(item)
+    for name, nested in _nested(schema):
+        values[name] = dump(nested, values[name], caller)
+    return values
+
+
+@cache
+def _reader(schema: type[Schema], whole: bool, from_mapping: bool) -> Callable[[Any], dict[str, Any]]:
+    """Make the function that reads a schema's fields off an item: C code but for one call."""
+    shown = [name for name, field in _loader(schema).fields.items() if not field.load_only]
+    names = tuple(name for name in shown if whole or name not in schema.private)
+    get: Any = itemgetter(*names) if from_mapping else attrgetter(*names)
+    if len(names) == 1:
+        return lambda item: {names[0]: get(item)}
+    return lambda item: dict(zip(names, get(item), strict=True))
+
+
+@cache
+def _nested(schema: type[Schema]) -> tuple[tuple[str, type[Schema]], ...]:
+    found = _loader(schema).fields.items()
+    return tuple((name, type(field.schema)) for name, field in found if isinstance(field, fields.Nested))  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""The entry points and the documentation, served from the service's own files."""

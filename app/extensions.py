@@ -1,0 +1,17 @@
+"""The extensions, made without an app; create_app() gives them one."""
+
+from flask_cors import CORS
+from flask_jwt_extended import JWTManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+
+from app.core.database import RoutingSession
+from app.core.models import Base
+
+db = SQLAlchemy(
+    metadata=Base.metadata,
+    session_options={"class_": RoutingSession, "expire_on_commit": False},
+)
+migrate = Migrate(db=db, compare_type=True)
+jwt = JWTManager()
+cors = CORS()

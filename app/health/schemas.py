@@ -1,0 +1,21 @@
+"""What operation is told."""
+
+from marshmallow import fields
+
+from app.core.schema import Choice, Schema
+
+STATUS = ("healthy", "unhealthy")
+
+
+class HealthSchema(Schema):
+    """Whether the process answers."""
+
+    status = Choice(*STATUS, dump_only=True)
+
+
+class ReadinessSchema(Schema):
+    """Whether what the service needs is there, and which parts it does without for now."""
+
+    status = Choice(*STATUS, dump_only=True)
+    checks = fields.Dict(keys=fields.String(), values=fields.Boolean(), dump_only=True)
+    degraded = fields.List(fields.String(), dump_only=True)

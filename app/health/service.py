@@ -1,0 +1,24 @@
+"""What readiness depends on."""
+
+import logging
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core import migrations
+from app.extensions import db
+
+log = logging.getLogger(__name__)
+
+
+def readiness() -> dict[str, Any]:
+    """Check the database and its migrations; only these make the service unhealthy."""
+    checks = {"database": False, "migrations": False}
+    try:
+        db.session.execute(text("SELECT 1"))
+        checks["database"] = True
+        checks["migrations"] = migrations.current_revision(db.session.connection()) == migrations.head_revision()
+    except SQLAlchemyError as error:
+        log.error("Not ready: %s", type(error).__name__)
+    return {"status": "healthy" if all(checks.values()) else "unhealthy", "checks": checks, "degraded": []}

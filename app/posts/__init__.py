@@ -1,0 +1,1 @@
+"""Posts: what members write for all to read."""

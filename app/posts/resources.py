@@ -1,0 +1,64 @@
+"""Posts at their URLs."""
+
+from typing import Any
+
+from app.core.caller import Caller
+from app.core.endpoint import endpoint
+from app.core.errors import NotFound
+from app.core.permissions import Access
+from app.core.query import Listing
+from app.core.resource import Resource
+from app.posts import service
+from app.posts.models import Post
+from app.posts.schemas import PostSchema
+
+POSTS = Listing("posts", PostSchema, Post)
+
+
+class PostList(Resource):
+    """All posts."""
+
+    @endpoint(permission=Access.PUBLIC, listing=POSTS)
+    def get(self, caller: Caller) -> Any:
+        """List posts, the newest first. Hidden ones are seen by their authors and by moderators."""
+        return service.list_posts(caller)
+
+    @endpoint(
+        permission="post:write", body=PostSchema, answer=PostSchema, status=201, location="/api/v1/posts/{id}"
+    )
+    def post(self, caller: Caller, **fields: Any) -> Any:
+        """Write a post."""
+        return service.create_post(caller, **fields)
+
+
+class PostItem(Resource):
+    """One post."""
+
+    @endpoint(permission=Access.PUBLIC, answer=PostSchema, errors=(NotFound,))
+    def get(self, caller: Caller, post_id: int) -> Any:
+        """Read a post."""
+        return service.get_post(caller, post_id)
+
+    @endpoint(permission="post:write", body=PostSchema, answer=PostSchema, errors=(NotFound,))
+    def put(self, caller: Caller, post_id: int, **fields: Any) -> Any:
+        """Replace a post: one's own, or any for moderators."""
+        return service.update_post(caller, post_id, **fields)
+
+    @endpoint(permission="post:write", body=PostSchema, answer=PostSchema, errors=(NotFound,))
+    def patch(self, caller: Caller, post_id: int, **changes: Any) -> Any:
+        """Change some of a post's fields: one's own, or any for moderators."""
+        return service.update_post(caller, post_id, **changes)
+
+    @endpoint(permission="post:write", status=204, errors=(NotFound,))
+    def delete(self, caller: Caller, post_id: int) -> None:
+        """Delete a post: one's own, or any for moderators."""
+        service.delete_post(caller, post_id)
+
+
+class UserPostList(Resource):
+    """The posts of one member."""
+
+    @endpoint(permission=Access.PUBLIC, listing=POSTS, errors=(NotFound,))
+    def get(self, caller: Caller, user_id: int) -> Any:
+        """List the posts of one member."""
+        return service.list_posts_of(caller, user_id)

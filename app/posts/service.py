@@ -1,0 +1,82 @@
+"""The rules of posts."""
+
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, literal, or_, select
+
+from app.core.caller import Caller
+from app.core.errors import NotFound
+from app.extensions import db
+from app.posts.models import Post
+from app.users.models import User
+from app.users.service import get_user, user_deleting
+
+MODERATE = "post:moderate"
+
+OWN = (Post.id, Post.title, Post.content, Post.is_hidden, Post.user_id, Post.created_at, Post.updated_at)
+
+
+def list_posts(caller: Caller) -> Select[Any]:
+    """Give the query of the posts that ``caller`` may see: all but what others have hidden; moderators see all."""
+    query = select(*OWN, User.name.label("author")).join(User, User.id == Post.user_id)
+    if caller.may(MODERATE):
+        return query
+    return query.where(or_(Post.is_hidden.is_(False), Post.user_id == caller.id))
+
+
+def list_posts_of(caller: Caller, user_id: int) -> Select[Any]:
+    """Give the query of one member's posts. Raises NotFound for a member whom ``caller`` may not see."""
+    get_user(caller, user_id)
+    return list_posts(caller).where(Post.user_id == user_id)
+
+
+def get_post(caller: Caller, post_id: int) -> Row[Any]:
+    """Give a post. Raises NotFound for one that ``caller`` may not see."""
+    post = db.session.execute(list_posts(caller).where(Post.id == post_id)).one_or_none()
+    if post is None:
+        raise NotFound
+    return post
+
+
+def create_post(caller: Caller, **fields: Any) -> Row[Any]:
+    """Write a post. Raises Forbidden where one who is no moderator sends ``is_hidden``."""
+    _demand_moderator_to_hide(caller, fields)
+    author = literal(caller.name).label("author")
+    new = insert(Post).values(user_id=caller.member_id, **fields).returning(*OWN, author)
+    return db.session.execute(new).one()
+
+
+def update_post(caller: Caller, post_id: int, **changes: Any) -> Row[Any]:
+    """Change a post; what is absent stays. Raises NotFound or Forbidden."""
+    post = _changeable(caller, post_id)
+    _demand_moderator_to_hide(caller, changes)
+    for name, value in changes.items():
+        setattr(post, name, value)
+    db.session.flush()
+    return get_post(caller, post_id)
+
+
+def delete_post(caller: Caller, post_id: int) -> None:
+    """Delete a post. Raises NotFound or Forbidden."""
+    db.session.delete(_changeable(caller, post_id))
+
+
+def _changeable(caller: Caller, post_id: int) -> Post:
+    """Give the post, locked, for its author or a moderator."""
+    post = db.session.get(Post, post_id, with_for_update=True)
+    if post is None or (post.is_hidden and post.user_id != caller.id and not caller.may(MODERATE)):
+        raise NotFound
+    if post.user_id != caller.id:
+        caller.demand(MODERATE)
+    return post
+
+
+def _demand_moderator_to_hide(caller: Caller, fields: dict[str, Any]) -> None:
+    if "is_hidden" in fields:
+        caller.demand(MODERATE)
+
+
+@user_deleting.listen
+def erase_posts(user: User) -> None:
+    """Erase the posts of a member who is being deleted."""
+    db.session.execute(delete(Post).where(Post.user_id == user.id))

@@ -1,0 +1,61 @@
+"""The rules of todos."""
+
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, select
+
+from app.core.caller import Caller
+from app.core.errors import NotFound
+from app.extensions import db
+from app.todos.models import Todo
+from app.users.models import User
+from app.users.service import user_deleting
+
+SHOWN = (Todo.id, Todo.task, Todo.done, Todo.created_at, Todo.updated_at)
+
+
+def list_todos(caller: Caller) -> Select[Any]:
+    """Give the query of the caller's todos."""
+    return select(*SHOWN).where(Todo.user_id == caller.member_id)
+
+
+def get_todo(caller: Caller, todo_id: int) -> Row[Any]:
+    """Give one of the caller's todos. Raises NotFound."""
+    todo = db.session.execute(list_todos(caller).where(Todo.id == todo_id)).one_or_none()
+    if todo is None:
+        raise NotFound
+    return todo
+
+
+def create_todo(caller: Caller, **fields: Any) -> Row[Any]:
+    """Note something to do."""
+    new = insert(Todo).values(user_id=caller.member_id, **fields).returning(*SHOWN)
+    return db.session.execute(new).one()
+
+
+def update_todo(caller: Caller, todo_id: int, **changes: Any) -> Todo:
+    """Change one of the caller's todos; what is absent stays. Raises NotFound."""
+    todo = _own(caller, todo_id)
+    for name, value in changes.items():
+        setattr(todo, name, value)
+    db.session.flush()
+    return todo
+
+
+def delete_todo(caller: Caller, todo_id: int) -> None:
+    """Delete one of the caller's todos. Raises NotFound."""
+    db.session.delete(_own(caller, todo_id))
+
+
+def _own(caller: Caller, todo_id: int) -> Todo:
+    """Give one of the caller's todos, locked."""
+    todo = db.session.get(Todo, todo_id, with_for_update=True)
+    if todo is None or todo.user_id != caller.member_id:
+        raise NotFound
+    return todo
+
+
+@user_deleting.listen
+def erase_todos(user: User) -> None:
+    """Erase the todos of a member who is being deleted."""
+    db.session.execute(delete(Todo).where(Todo.user_id == user.id))

@@ -1,0 +1,1 @@
+"""Members: their accounts, names, roles and passwords."""

@@ -1,0 +1,65 @@
+"""Passwords: what makes a good one, and how they are kept (argon2id, RFC 9106)."""
+
+from functools import cache
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from flask import current_app
+from marshmallow import ValidationError
+
+COMMON = Path(__file__).with_name("common_passwords.txt")
+LENGTH = (8, 128)
+
+
+def check_password(password: str) -> None:
+    """Raise marshmallow's ValidationError, with every reason, for a password that is too easy to guess."""
+    reasons = []
+    if not any(character.isdigit() for character in password):
+        reasons.append("Must contain a digit.")
+    if not any(character.isupper() for character in password):
+        reasons.append("Must contain an upper-case letter.")
+    if password.casefold() in _common_passwords():
+        reasons.append("Is one of the most used passwords.")
+    if reasons:
+        raise ValidationError(reasons)
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    """The most used passwords that have a digit and a letter, in lower case, from public lists of leaked ones."""
+    return frozenset(COMMON.read_text("utf-8").split())
+
+
+@cache
+def _hasher(memory: int, passes: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=passes, memory_cost=memory, parallelism=1)
+
+
+def _configured_hasher() -> PasswordHasher:
+    return _hasher(current_app.config["PASSWORD_HASH_MEMORY"], current_app.config["PASSWORD_HASH_PASSES"])
+
+
+@cache
+def _hash_of_nothing(hasher: PasswordHasher) -> str:
+    return hasher.hash("")
+
+
+def hash_password(password: str) -> str:
+    """Give the hash to keep. Slow by design: call it before a transaction begins."""
+    return _configured_hasher().hash(password)
+
+
+def verify_password(password_hash: str | None, password: str) -> bool:
+    """Tell whether ``password`` is the one of ``password_hash``; without a hash, say no in the same time."""
+    hasher = _configured_hasher()
+    try:
+        hasher.verify(password_hash or _hash_of_nothing(hasher), password)
+    except (Argon2Error, InvalidHashError):
+        return False
+    return password_hash is not None
+
+
+def needs_rehash(password_hash: str) -> bool:
+    """Tell whether the hash was made with other parameters than today's."""
+    return _configured_hasher().check_needs_rehash(password_hash)

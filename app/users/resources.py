@@ -1,0 +1,79 @@
+"""Users at their URLs."""
+
+from typing import Any
+
+from app.core.caller import Caller
+from app.core.endpoint import endpoint
+from app.core.errors import Conflict, NotFound
+from app.core.permissions import Access
+from app.core.query import Listing
+from app.core.resource import Resource
+from app.users import service
+from app.users.models import User
+from app.users.schemas import AccountSchema, SignUpSchema, UserSchema
+
+USERS = Listing("users", UserSchema, User)
+
+
+class UserList(Resource):
+    """All members."""
+
+    @endpoint(permission=Access.PUBLIC, listing=USERS)
+    def get(self, caller: Caller) -> Any:
+        """List members: the active ones; admins see all."""
+        return service.list_users(caller)
+
+    @endpoint(
+        permission=Access.ANONYMOUS,
+        body=SignUpSchema,
+        prepare=service.with_hashed_password,
+        answer=AccountSchema,
+        status=201,
+        location="/api/v1/users/{id}",
+        errors=(Conflict,),
+    )
+    def post(self, _caller: Caller, **fields: Any) -> Any:
+        """Sign up. The address must not have an account yet, in whatever case: 409 `email_taken`."""
+        return service.create_user(**fields)
+
+
+class UserItem(Resource):
+    """One member."""
+
+    @endpoint(permission=Access.PUBLIC, answer=UserSchema, errors=(NotFound,))
+    def get(self, caller: Caller, user_id: int) -> Any:
+        """Read a member. E-mail, role and state are shown to the member and to admins."""
+        return service.get_user(caller, user_id)
+
+    @endpoint(
+        permission="user:write",
+        body=UserSchema,
+        prepare=service.check_update,
+        answer=UserSchema,
+        errors=(NotFound, Conflict),
+    )
+    def put(self, caller: Caller, user_id: int, **fields: Any) -> Any:
+        """Replace a member's name; what else is absent stays as it is.
+
+        One's own `email` changes only with `current_password` beside it. `role` and `is_active` are for admins.
+        """
+        return service.update_user(caller, user_id, **fields)
+
+    @endpoint(
+        permission="user:write",
+        body=UserSchema,
+        prepare=service.check_update,
+        answer=UserSchema,
+        errors=(NotFound, Conflict),
+    )
+    def patch(self, caller: Caller, user_id: int, **changes: Any) -> Any:
+        """Change some of a member's fields.
+
+        One's own `email` changes only with `current_password` beside it. `role` and `is_active` are for admins.
+        """
+        return service.update_user(caller, user_id, **changes)
+
+    @endpoint(permission="user:write", status=204, errors=(NotFound, Conflict))
+    def delete(self, caller: Caller, user_id: int) -> None:
+        """Delete an account: the person, posts and todos are erased for good."""
+        service.delete_user(caller, user_id)

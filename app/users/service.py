@@ -1,0 +1,119 @@
+"""The rules of accounts."""
+
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select
+
+from app.core import clock
+from app.core.caller import Caller
+from app.core.errors import Conflict, NotFound, ValidationFailed
+from app.core.hooks import Hook
+from app.extensions import db
+from app.users.models import DELETED_NAME, User, email_key
+from app.users.passwords import hash_password, verify_password
+
+# Run in the transaction that deletes a member; whoever keeps something of the member's erases it or refuses.
+user_deleting: Hook[User] = Hook()
+
+SHOWN = (
+    User.id,
+    User.name,
+    User.created_at,
+    User.email,
+    User.role,
+    User.is_active,
+    User.notify_by_email,
+    User.email_verified,
+    User.updated_at,
+)
+
+
+def list_users(caller: Caller) -> Select[Any]:
+    """Give the query of the members that ``caller`` may see: the active ones, admins see all."""
+    query = select(*SHOWN).where(User.deleted_at.is_(None))
+    return query if caller.may("user:manage") else query.where(User.is_active)
+
+
+def get_user(caller: Caller, user_id: int) -> Row[Any]:
+    """Give a member. Raises NotFound for one that ``caller`` may not see."""
+    user = db.session.execute(list_users(caller).where(User.id == user_id)).one_or_none()
+    if user is None:
+        raise NotFound
+    return user
+
+
+def with_hashed_password(_caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
+    """Replace the password of a sign-up by its hash."""
+    return {"password_hash": hash_password(fields.pop("password")), **fields}
+
+
+def create_user(*, email: str, name: str, password_hash: str, role: str = "member") -> Row[Any]:
+    """Make an account. A taken address breaks a constraint, which tells so."""
+    new = insert(User).values(
+        email=email, email_key=email_key(email), name=name, password_hash=password_hash, role=role
+    )
+    return db.session.execute(new.returning(*SHOWN)).one()
+
+
+def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> dict[str, Any]:
+    """Check, before the transaction, that ``caller`` may make these changes: rights first, then the slow password.
+
+    One's own address changes only with the current password beside it.
+    """
+    password = changes.pop("current_password", None)
+    _demand_rights(caller, user_id, changes)
+    if caller.id == user_id and "email" in changes:
+        email, password_hash = _credentials(user_id)
+        if changes["email"] != email and not (password and verify_password(password_hash, password)):
+            raise ValidationFailed(errors={"current_password": ["Your current password is needed to change this."]})
+    return changes
+
+
+def update_user(caller: Caller, user_id: int, **changes: Any) -> Row[Any]:
+    """Change a member's fields; what is absent stays. Raises NotFound, Forbidden, or Conflict for the last admin."""
+    _demand_rights(caller, user_id, changes)
+    user = _locked(user_id, demoting=changes.get("role", "admin") != "admin" or changes.get("is_active") is False)
+    if "email" in changes and changes["email"] != user.email:
+        changes |= {"email_key": email_key(changes["email"]), "email_verified": False}
+    for name, value in changes.items():
+        setattr(user, name, value)
+    db.session.flush()
+    return get_user(caller, user_id)
+
+
+def delete_user(caller: Caller, user_id: int) -> None:
+    """Erase a person and what is theirs; the row stays for the books, under another name."""
+    _demand_rights(caller, user_id, {})
+    user = _locked(user_id, demoting=True)
+    user_deleting.run(user)
+    user.name = DELETED_NAME
+    user.email = user.email_key = user.password_hash = None
+    user.is_active = user.email_verified = False
+    user.role = "member"
+    user.deleted_at = clock.now()
+
+
+def _demand_rights(caller: Caller, user_id: int, changes: dict[str, Any]) -> None:
+    get_user(caller, user_id)
+    if caller.id != user_id or changes.keys() & {"role", "is_active"}:
+        caller.demand("user:manage")
+
+
+def _credentials(user_id: int) -> tuple[str | None, str | None]:
+    row = db.session.execute(select(User.email, User.password_hash).where(User.id == user_id)).one()
+    return row.email, row.password_hash
+
+
+def _locked(user_id: int, *, demoting: bool) -> User:
+    """Give the member to change, locked; with ``demoting``, refuse when no other admin is active.
+
+    The admins are locked too, in the order of their ids, so that two of them cannot demote each other at once.
+    """
+    if demoting:
+        active_admins = select(User.id).where(User.role == "admin", User.is_active).order_by(User.id)
+        if list(db.session.scalars(active_admins.with_for_update())) == [user_id]:
+            raise Conflict("The last active admin must stay one.", code="last_admin")
+    user = db.session.get(User, user_id, with_for_update=True)
+    if user is None or user.deleted_at is not None:
+        raise NotFound
+    return user

@@ -1,0 +1,66 @@
+"""How Gunicorn serves the app. Every figure comes from a setting; see app/config.py."""
+
+import errno
+import os
+import socket
+import sys
+from typing import Any
+
+from app.cli import welcome
+from app.config import ConfigError, load_settings
+from app.extensions import db
+
+try:
+    settings = load_settings()
+except ConfigError as error:
+    sys.exit(f"Error: {error.format_message()}")
+
+wsgi_app = "wsgi:app"
+bind = f"{settings['HOST']}:{settings['PORT']}"
+workers = settings["WEB_CONCURRENCY"]
+threads = settings["WEB_THREADS"]
+worker_class = "gthread"
+timeout = settings["REQUEST_TIMEOUT"]
+graceful_timeout = settings["REQUEST_TIMEOUT"]
+preload_app = True  # An app that cannot start is one message, not one from each worker for ever.
+max_requests = 100_000
+max_requests_jitter = 20_000
+limit_request_line = 8190
+control_socket_disable = True
+forwarded_allow_ips = ""  # Which proxies are believed is the setting TRUSTED_PROXIES, and the app's business.
+accesslog = None  # The app writes a line for each request, with its id.
+loglevel = "warning" if settings["FLASK_ENV"] == "development" else "info"
+
+
+def on_starting(_server: Any) -> None:
+    """Say in one sentence that the port is taken, before Gunicorn tries for five seconds."""
+    if "GUNICORN_FD" in os.environ or "LISTEN_PID" in os.environ:
+        return  # The socket is handed over, by the server that this one replaces or by systemd.
+    family = socket.AF_INET6 if ":" in settings["HOST"] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings["HOST"], settings["PORT"]))
+        except OSError as error:
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
+            sys.exit(f"Error: {bind} {reason}. Stop what uses it, or choose another with PORT=8001.")
+
+
+def when_ready(server: Any) -> None:
+    """Say where the service is."""
+    app = server.app.wsgi()
+    with app.app_context():
+        print(welcome(), file=sys.stderr, flush=True)
+        _forget_connections(close=True)
+
+
+def post_fork(server: Any, _worker: Any) -> None:
+    """Give each worker connections of its own."""
+    with server.app.wsgi().app_context():
+        _forget_connections(close=False)
+
+
+def _forget_connections(*, close: bool) -> None:
+    db.session.remove()
+    for engine in db.engines.values():
+        engine.dispose(close=close)
