@@ -6,14 +6,15 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
-from marshmallow import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from app import demo
 from app.core import migrations
 from app.core.constraints import declared_error
+from app.core.errors import ValidationFailed
 from app.core.permissions import ROLES
+from app.core.schema import load
 from app.core.transaction import unit_of_work
 from app.extensions import db
 from app.users import service as users
@@ -41,15 +42,13 @@ def create_user(email: str, name: str, role: str, password: str | None) -> None:
     elif password is None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     try:
-        SignUpSchema().load({"email": email, "name": name, "password": password})
-    except ValidationError as error:
-        reasons = (f"{field}: {' '.join(why)}" for field, why in error.normalized_messages().items())
+        load(SignUpSchema, {"email": email, "name": name, "password": password})
+    except ValidationFailed as error:
+        reasons = (f"{field}: {' '.join(why)}" for field, why in (error.errors or {}).items())
         raise click.ClickException("\n".join(reasons)) from None
     password_hash = hash_password(password)
     try:
-        user = unit_of_work(
-            lambda: users.create_user(email=email, name=name, password_hash=password_hash, role=role)
-        )
+        user = unit_of_work(lambda: users.create_user(email=email, name=name, password_hash=password_hash, role=role))
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
     click.echo(f"Made the {role} {user.email} with the id {user.id}.")

@@ -84,9 +84,7 @@ def database_url(text: str) -> str:
     try:
         url: URL = make_url(text)
     except ArgumentError:
-        raise ValueError(
-            "must be an address like sqlite:///agora.db or postgresql://user:pw@host/name"
-        ) from None
+        raise ValueError("must be an address like sqlite:///agora.db or postgresql://user:pw@host/name") from None
     backend = url.drivername.partition("+")[0]
     if backend in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)

@@ -27,9 +27,7 @@ def fill() -> None:
     """Make the demo members, and for each of them posts and todos. Runs inside a unit of work."""
     password_hash = hash_password(PASSWORD)
     for email, role in MEMBERS.items():
-        user = users.create_user(
-            email=email, name=f"Demo {role}", password_hash=password_hash, role=role
-        )
+        user = users.create_user(email=email, name=f"Demo {role}", password_hash=password_hash, role=role)
         db.session.execute(
             insert(Post), [{"user_id": user.id, "title": title, "content": content} for title, content in POSTS]
         )

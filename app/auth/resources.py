@@ -64,8 +64,7 @@ class Logout(Resource):
     @endpoint(permission=Access.SIGNED_IN, answer=MessageSchema)
     def post(self, caller: Caller) -> Any:
         """Sign out: the tokens of this session are dead at once."""
-        assert caller.session_id is not None
-        service.end_session(caller, caller.session_id)
+        service.sign_out(caller)
         return {"message": "Logged out successfully"}
 
 

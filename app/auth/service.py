@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import CursorResult, Row, Select, delete, insert, select, update
+from sqlalchemy import CursorResult, delete, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth import tokens
@@ -12,6 +12,7 @@ from app.auth.models import ADDRESS_LENGTH, AGENT_LENGTH, RefreshToken, Session
 from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import NotFound, Unauthorized
+from app.core.models import Query, Record
 from app.core.permissions import ROLES
 from app.extensions import db
 from app.users.models import User, email_key
@@ -32,7 +33,7 @@ def authenticate(token: str) -> Caller:
     return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id)
 
 
-def _of_live_session(query: Select[Any], claims: tokens.Claims) -> Select[Any]:
+def _of_live_session(query: Query, claims: tokens.Claims) -> Query:
     """Narrow ``query`` to the user of a session that is alive, if there is one."""
     return query.select_from(Session).where(
         Session.id == claims.session_id,
@@ -81,9 +82,7 @@ def refresh(token: str) -> dict[str, Any]:
     session ends (RFC 9700, section 4.14.2). Raises Unauthorized.
     """
     claims = tokens.read_token(token, audience=tokens.REFRESH)
-    session = db.session.scalars(
-        _of_live_session(select(Session), claims).with_for_update(of=Session)
-    ).one_or_none()
+    session = db.session.scalars(_of_live_session(select(Session), claims).with_for_update(of=Session)).one_or_none()
     given_out = session and db.session.get(RefreshToken, claims.jti)
     if session is None or given_out is None:
         raise Unauthorized("The session has ended.", code="session_ended")
@@ -113,12 +112,17 @@ def _new_tokens(session: Session) -> dict[str, Any]:
     }
 
 
-def get_account(user_id: int) -> Row[Any]:
+def get_account(user_id: int) -> Record:
     """Give a member's account."""
     return db.session.execute(select(*SHOWN).where(User.id == user_id)).one()
 
 
-def list_sessions(caller: Caller) -> Select[Any]:
+def sign_out(caller: Caller) -> None:
+    """End the session that asks: its tokens are dead at once."""
+    db.session.execute(delete(Session).where(Session.id == caller.session_id))
+
+
+def list_sessions(caller: Caller) -> Query:
     """Give the query of the caller's live sessions."""
     shown: tuple[InstrumentedAttribute[Any], ...] = (
         Session.id,
@@ -143,9 +147,7 @@ def end_session(caller: Caller, session_id: int) -> None:
 
 def end_other_sessions(caller: Caller) -> None:
     """End all of the caller's sessions but the one that asks."""
-    db.session.execute(
-        delete(Session).where(Session.user_id == caller.member_id, Session.id != caller.session_id)
-    )
+    db.session.execute(delete(Session).where(Session.user_id == caller.member_id, Session.id != caller.session_id))
 
 
 @user_deleting.listen

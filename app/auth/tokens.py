@@ -43,15 +43,13 @@ class Claims:
 def access_token(user_id: int, session_id: int) -> str:
     """Make an access token; it lives for the setting JWT_ACCESS_TOKEN_EXPIRES (seconds)."""
     claims = {"sid": session_id, "aud": ACCESS}
-    return create_access_token(str(user_id), additional_claims=claims)
+    return str(create_access_token(str(user_id), additional_claims=claims))
 
 
 def refresh_token(user_id: int, session_id: int, *, expires_at: datetime) -> tuple[str, str]:
     """Make a refresh token that lives as long as its session; give it and its ``jti``."""
     claims = {"sid": session_id, "aud": REFRESH}
-    token = create_refresh_token(
-        str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now()
-    )
+    token = create_refresh_token(str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now())
     return token, str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
 

@@ -1,8 +1,8 @@
 """What a handler declares, and what follows from it.
 
-``@endpoint(...)`` stands above a handler and is its whole contract with clients: who may call it, what comes in, what goes
-out. From this one declaration the request is authenticated, authorised, validated and executed, in this order, the
-answer is serialised, and the OpenAPI document is made; so the document cannot drift.
+``@endpoint(...)`` stands above a handler and is its whole contract with clients: who may call it, what comes in, what
+goes out. From this one declaration the request is authenticated, authorised, validated and executed, in this order,
+the answer is serialised, and the OpenAPI document is made; so the document cannot drift.
 """
 
 from collections.abc import Callable

@@ -17,6 +17,8 @@ BUILT_IN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"
 class JsonFormatter(logging.Formatter):
     """One JSON object a line; what a call gives as ``extra`` becomes fields of it."""
 
+    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
+
     def format(self, record: logging.LogRecord) -> str:
         """Give the line for ``record``."""
         line: dict[str, Any] = {
@@ -29,8 +31,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
-
-    converter = time.gmtime
 
 
 class TextFormatter(logging.Formatter):

@@ -1,7 +1,7 @@
 """The base of all tables, and the column types that mean the same on SQLite and PostgreSQL."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
@@ -10,15 +10,21 @@ from sqlalchemy import (
     Dialect,
     Integer,
     MetaData,
+    Select,
     String,
     TypeDecorator,
     event,
     inspect,
 )
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, mapped_column
 
 from app.core import clock
+
+# A query of some columns, and a row of its result.
+Query: TypeAlias = Select[*tuple[Any, ...]]
+Record: TypeAlias = SqlRow[*tuple[Any, ...]]
 
 # Ids and amounts are 64 bits wide. SQLite numbers rows by itself only in a column that it calls INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
@@ -71,11 +77,11 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UTCDateTime, int: BigId}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime, int: BigId}
 
 
 def _moment_of_creation(context: DefaultExecutionContext) -> Any:
-    return context.get_current_parameters()["created_at"]
+    return context.get_current_parameters()["created_at"]  # type: ignore[no-untyped-call]
 
 
 class Row(Base):

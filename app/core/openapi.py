@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from apispec import APISpec
-from apispec.ext.marshmallow import OpenAPIConverter
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from marshmallow import fields
 from werkzeug.routing import Rule
@@ -92,9 +92,7 @@ def document(app: Flask) -> Json:
     spec.components.schema("Problem", PROBLEM)
     components = Components(spec)
     for rule, view in described_rules(app):
-        operations = {
-            method: _operation(rule, view, method, components) for method in _methods(view)
-        }
+        operations = {method: _operation(rule, view, method, components) for method in _methods(view)}
         path, parameters = _path(rule)
         spec.path(path, operations=operations, parameters=parameters)
     return {**spec.to_dict(), "servers": [{"url": "/"}]}
@@ -103,7 +101,8 @@ def document(app: Flask) -> Json:
 def described_rules(app: Flask) -> Iterator[tuple[Rule, type]]:
     """Give every route with the resource behind it."""
     for rule in app.url_map.iter_rules():
-        yield rule, app.view_functions[rule.endpoint].view_class  # type: ignore[attr-defined]
+        view: Any = app.view_functions[rule.endpoint]
+        yield rule, view.view_class
 
 
 def contract_of(view: type, method: str) -> Contract:
@@ -222,9 +221,7 @@ def _responses(rule: Rule, contract: Contract, components: Components) -> Json:
             JSON_TYPE: {"schema": _reference("Error")},
             "application/problem+json": {"schema": _reference("Problem")},
         }
-        responses.setdefault(
-            str(error.status), {"description": HTTPStatus(error.status).phrase, "content": content}
-        )
+        responses.setdefault(str(error.status), {"description": HTTPStatus(error.status).phrase, "content": content})
     return dict(sorted(responses.items()))
 
 
@@ -232,7 +229,9 @@ def _success(status: int, contract: Contract, components: Components) -> Json:
     answer: Json = {"description": HTTPStatus(status).phrase}
     if contract.listing:
         answer["content"] = {JSON_TYPE: {"schema": components.page(contract.listing)}}
-        answer["headers"] = {"Link": {"description": "RFC 8288: first, prev, next, last.", "schema": {"type": "string"}}}
+        answer["headers"] = {
+            "Link": {"description": "RFC 8288: first, prev, next, last.", "schema": {"type": "string"}}
+        }
     elif contract.answer:
         answer["content"] = {JSON_TYPE: {"schema": components.answer(contract.answer)}}
     if contract.location:

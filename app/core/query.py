@@ -6,11 +6,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app, request
-from sqlalchemy import Select, func
+from sqlalchemy import func
 
 from app.core.caller import Caller
 from app.core.errors import BadRequest, ValidationFailed
-from app.core.models import Row
+from app.core.models import Query, Row
 from app.core.schema import Schema, dump
 from app.extensions import db
 
@@ -79,7 +79,7 @@ def read_parameters(known: tuple[Parameter, ...]) -> dict[str, Any]:
     return values
 
 
-def page_of(listing: Listing, query: Select[Any], sent: dict[str, Any], *, caller: Caller) -> dict[str, Any]:
+def page_of(listing: Listing, query: Query, sent: dict[str, Any], *, caller: Caller) -> dict[str, Any]:
     """Give one page of ``query``, newest first, as the envelope that every list has: two statements, whatever its size.
 
     Takes the parameters that were ``sent``; needs the columns that the listing's schema shows.

@@ -20,5 +20,5 @@ def readiness() -> dict[str, Any]:
         checks["database"] = True
         checks["migrations"] = migrations.current_revision(db.session.connection()) == migrations.head_revision()
     except SQLAlchemyError as error:
-        log.error("Not ready: %s", type(error).__name__)
+        log.warning("Not ready: %s", type(error).__name__)
     return {"status": "healthy" if all(checks.values()) else "unhealthy", "checks": checks, "degraded": []}

@@ -23,9 +23,7 @@ class PostList(Resource):
         """List posts, the newest first. Hidden ones are seen by their authors and by moderators."""
         return service.list_posts(caller)
 
-    @endpoint(
-        permission="post:write", body=PostSchema, answer=PostSchema, status=201, location="/api/v1/posts/{id}"
-    )
+    @endpoint(permission="post:write", body=PostSchema, answer=PostSchema, status=201, location="/api/v1/posts/{id}")
     def post(self, caller: Caller, **fields: Any) -> Any:
         """Write a post."""
         return service.create_post(caller, **fields)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, literal, or_, select
+from sqlalchemy import delete, insert, literal, or_, select
 
 from app.core.caller import Caller
 from app.core.errors import NotFound
+from app.core.models import Query, Record
 from app.extensions import db
 from app.posts.models import Post
 from app.users.models import User
@@ -16,7 +17,7 @@ MODERATE = "post:moderate"
 OWN = (Post.id, Post.title, Post.content, Post.is_hidden, Post.user_id, Post.created_at, Post.updated_at)
 
 
-def list_posts(caller: Caller) -> Select[Any]:
+def list_posts(caller: Caller) -> Query:
     """Give the query of the posts that ``caller`` may see: all but what others have hidden; moderators see all."""
     query = select(*OWN, User.name.label("author")).join(User, User.id == Post.user_id)
     if caller.may(MODERATE):
@@ -24,13 +25,13 @@ def list_posts(caller: Caller) -> Select[Any]:
     return query.where(or_(Post.is_hidden.is_(False), Post.user_id == caller.id))
 
 
-def list_posts_of(caller: Caller, user_id: int) -> Select[Any]:
+def list_posts_of(caller: Caller, user_id: int) -> Query:
     """Give the query of one member's posts. Raises NotFound for a member whom ``caller`` may not see."""
     get_user(caller, user_id)
     return list_posts(caller).where(Post.user_id == user_id)
 
 
-def get_post(caller: Caller, post_id: int) -> Row[Any]:
+def get_post(caller: Caller, post_id: int) -> Record:
     """Give a post. Raises NotFound for one that ``caller`` may not see."""
     post = db.session.execute(list_posts(caller).where(Post.id == post_id)).one_or_none()
     if post is None:
@@ -38,7 +39,7 @@ def get_post(caller: Caller, post_id: int) -> Row[Any]:
     return post
 
 
-def create_post(caller: Caller, **fields: Any) -> Row[Any]:
+def create_post(caller: Caller, **fields: Any) -> Record:
     """Write a post. Raises Forbidden where one who is no moderator sends ``is_hidden``."""
     _demand_moderator_to_hide(caller, fields)
     author = literal(caller.name).label("author")
@@ -46,7 +47,7 @@ def create_post(caller: Caller, **fields: Any) -> Row[Any]:
     return db.session.execute(new).one()
 
 
-def update_post(caller: Caller, post_id: int, **changes: Any) -> Row[Any]:
+def update_post(caller: Caller, post_id: int, **changes: Any) -> Record:
     """Change a post; what is absent stays. Raises NotFound or Forbidden."""
     post = _changeable(caller, post_id)
     _demand_moderator_to_hide(caller, changes)

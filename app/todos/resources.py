@@ -22,9 +22,7 @@ class TodoList(Resource):
         """List your todos."""
         return service.list_todos(caller)
 
-    @endpoint(
-        permission="todo:write", body=TodoSchema, answer=TodoSchema, status=201, location="/api/v1/todos/{id}"
-    )
+    @endpoint(permission="todo:write", body=TodoSchema, answer=TodoSchema, status=201, location="/api/v1/todos/{id}")
     def post(self, caller: Caller, **fields: Any) -> Any:
         """Note something to do."""
         return service.create_todo(caller, **fields)

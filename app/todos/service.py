@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from app.core.caller import Caller
 from app.core.errors import NotFound
+from app.core.models import Query, Record
 from app.extensions import db
 from app.todos.models import Todo
 from app.users.models import User
@@ -14,12 +15,12 @@ from app.users.service import user_deleting
 SHOWN = (Todo.id, Todo.task, Todo.done, Todo.created_at, Todo.updated_at)
 
 
-def list_todos(caller: Caller) -> Select[Any]:
+def list_todos(caller: Caller) -> Query:
     """Give the query of the caller's todos."""
     return select(*SHOWN).where(Todo.user_id == caller.member_id)
 
 
-def get_todo(caller: Caller, todo_id: int) -> Row[Any]:
+def get_todo(caller: Caller, todo_id: int) -> Record:
     """Give one of the caller's todos. Raises NotFound."""
     todo = db.session.execute(list_todos(caller).where(Todo.id == todo_id)).one_or_none()
     if todo is None:
@@ -27,7 +28,7 @@ def get_todo(caller: Caller, todo_id: int) -> Row[Any]:
     return todo
 
 
-def create_todo(caller: Caller, **fields: Any) -> Row[Any]:
+def create_todo(caller: Caller, **fields: Any) -> Record:
     """Note something to do."""
     new = insert(Todo).values(user_id=caller.member_id, **fields).returning(*SHOWN)
     return db.session.execute(new).one()

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select
+from sqlalchemy import insert, select
 
 from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.hooks import Hook
+from app.core.models import Query, Record
 from app.extensions import db
 from app.users.models import DELETED_NAME, User, email_key
 from app.users.passwords import hash_password, verify_password
@@ -28,13 +29,13 @@ SHOWN = (
 )
 
 
-def list_users(caller: Caller) -> Select[Any]:
+def list_users(caller: Caller) -> Query:
     """Give the query of the members that ``caller`` may see: the active ones, admins see all."""
     query = select(*SHOWN).where(User.deleted_at.is_(None))
     return query if caller.may("user:manage") else query.where(User.is_active)
 
 
-def get_user(caller: Caller, user_id: int) -> Row[Any]:
+def get_user(caller: Caller, user_id: int) -> Record:
     """Give a member. Raises NotFound for one that ``caller`` may not see."""
     user = db.session.execute(list_users(caller).where(User.id == user_id)).one_or_none()
     if user is None:
@@ -47,7 +48,7 @@ def with_hashed_password(_caller: Caller, fields: dict[str, Any]) -> dict[str, A
     return {"password_hash": hash_password(fields.pop("password")), **fields}
 
 
-def create_user(*, email: str, name: str, password_hash: str, role: str = "member") -> Row[Any]:
+def create_user(*, email: str, name: str, password_hash: str, role: str = "member") -> Record:
     """Make an account. A taken address breaks a constraint, which tells so."""
     new = insert(User).values(
         email=email, email_key=email_key(email), name=name, password_hash=password_hash, role=role
@@ -69,7 +70,7 @@ def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> di
     return changes
 
 
-def update_user(caller: Caller, user_id: int, **changes: Any) -> Row[Any]:
+def update_user(caller: Caller, user_id: int, **changes: Any) -> Record:
     """Change a member's fields; what is absent stays. Raises NotFound, Forbidden, or Conflict for the last admin."""
     _demand_rights(caller, user_id, changes)
     user = _locked(user_id, demoting=changes.get("role", "admin") != "admin" or changes.get("is_active") is False)

@@ -1,0 +1,165 @@
+"""One app on a database made by the migrations, on SQLite or PostgreSQL; every test is undone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import event, text
+
+from app import create_app
+from app.auth import service as auth
+from app.core import migrations
+from app.core.models import Base
+from app.core.transaction import unit_of_work
+from app.extensions import db
+from app.users import service as users
+from app.users.passwords import hash_password
+from tests.client import CheckedClient
+from tests.postgres import scratch_database
+
+PASSWORD = "Correct-horse-1"
+
+AsUser = Callable[..., CheckedClient]
+Counter = Callable[[], Any]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="what to run the tests on")
+
+
+@pytest.fixture(scope="session")
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.config.getoption("--database") == "postgresql":
+        with scratch_database() as url:
+            yield url
+    else:
+        yield f"sqlite:///{tmp_path_factory.mktemp('database') / 'agora.db'}"
+
+
+@pytest.fixture(scope="session")
+def session_app(database_url: str) -> Iterator[Flask]:
+    app = create_app("testing", {"DATABASE_URL": database_url})
+    app.test_client_class = CheckedClient
+    with app.app_context():
+        upgrade(directory=str(migrations.FOLDER))
+    yield app
+    dispose(app)
+
+
+def dispose(app: Flask) -> None:
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture
+def app(session_app: Flask) -> Iterator[Flask]:
+    yield session_app
+    with session_app.app_context():
+        undo()
+
+
+def undo() -> None:
+    """Empty every table, and count ids from 1 again."""
+    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    with db.engine.begin() as connection:
+        if db.engine.dialect.name == "postgresql":
+            connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
+            return
+        for table in [*tables, "sqlite_sequence"]:
+            connection.execute(text(f"DELETE FROM {table}"))
+
+
+@pytest.fixture
+def client(app: Flask) -> CheckedClient:
+    return new_client(app)
+
+
+def new_client(app: Flask) -> CheckedClient:
+    client = app.test_client()
+    assert isinstance(client, CheckedClient)
+    return client
+
+
+@pytest.fixture(scope="session")
+def password_hash(session_app: Flask) -> str:
+    with session_app.app_context():
+        return hash_password(PASSWORD)
+
+
+@pytest.fixture
+def as_user(app: Flask, password_hash: str) -> AsUser:
+    """Make a member with a role, and give a client that is signed in as that member."""
+    made = iter(range(1, 1000))
+
+    def sign_in(role: str = "member", *, name: str | None = None, email: str | None = None) -> CheckedClient:
+        number = next(made)
+        client = new_client(app)
+        client.email = email or f"{role}{number}@example.com"
+
+        def work() -> dict[str, Any]:
+            user = users.create_user(
+                email=client.email, name=name or f"{role} {number}", password_hash=password_hash, role=role
+            )
+            client.user_id = user.id
+            return auth.sign_in(user.id, new_hash=None, address="127.0.0.1", agent="tests")
+
+        with app.app_context():
+            use_token(client, unit_of_work(work)["access_token"])
+        return client
+
+    return sign_in
+
+
+def use_token(client: CheckedClient, token: str | None) -> None:
+    """Send ``token`` with every request of ``client`` from now on; None sends none."""
+    client.environ_base.pop("HTTP_AUTHORIZATION", None)
+    if token is not None:
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+
+
+@pytest.fixture
+def count_queries(app: Flask) -> Callable[[], Any]:
+    """Count the statements that are sent to the database while a block runs."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            if not statement.startswith(("BEGIN", "PRAGMA")):
+                statements.append(statement)
+
+        with app.app_context():
+            engines = list(db.engines.values())
+        for engine in engines:
+            event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            for engine in engines:
+                event.remove(engine, "before_cursor_execute", note)
+
+    return counting
+
+
+@pytest.fixture
+def production(app: Flask, database_url: str) -> Iterator[Flask]:
+    """The same service as it runs in production, with TESTING off, on the same database."""
+    secrets = {
+        name: f"{name}-0123456789-abcdefghijklmnop".replace("SECRET", "S3CR3T")
+        for name in ("SECRET_KEY", "JWT_SECRET_KEY")
+    }
+    production_app = create_app("production", {"DATABASE_URL": database_url, "LOG_LEVEL": "ERROR", **secrets})
+    production_app.test_client_class = CheckedClient
+    yield production_app
+    dispose(production_app)
+
+
+@pytest.fixture
+def project() -> Path:
+    return Path(__file__).parent.parent
