@@ -119,7 +119,7 @@ def welcome() -> str:
     if current_app.config["FLASK_ENV"] == "development" and demo.is_present():
         lines += [
             f"  Demo members   {', '.join(demo.MEMBERS)}, all with the password {demo.PASSWORD}",
-            f"  Sign in        curl {base}/auth/login --json "
+            f"  Sign in        curl {base}/auth/login -H 'Content-Type: application/json' -d "
             f'\'{{"email": "{next(iter(demo.MEMBERS))}", "password": "{demo.PASSWORD}"}}\'',
         ]
     else:

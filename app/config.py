@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
 SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
 SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
-PLACEHOLDERS = ("change", "default", "example", "secret", "password", "replace", "your-", "dev-")
+PLACEHOLDERS = ("only-for-tests", "change", "default", "example", "secret", "password", "replace", "your-", "dev-")
 
 
 class ConfigError(click.ClickException, RuntimeError):

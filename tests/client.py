@@ -21,7 +21,7 @@ class CheckedClient(FlaskClient):
     email: str
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        response = super().open(*args, **kwargs)
+        response = super().open(*args, buffered=True, **kwargs)
         _check(self.application, response)
         return response
 

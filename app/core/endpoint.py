@@ -15,14 +15,13 @@ from flask import Response, current_app, g, request
 
 from app.core.caller import NOBODY, Caller, recognise_caller
 from app.core.errors import AppError, Unauthorized
-from app.core.gate import read_json
+from app.core.gate import READING, read_json
 from app.core.permissions import Access
 from app.core.query import Listing, Parameter, link_header, page_of, parameters_of, read_parameters
 from app.core.schema import Schema, dump, load
 from app.core.transaction import unit_of_work
 
 Handler = Callable[..., Any]
-READING = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ BUILT_IN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"
 class JsonFormatter(logging.Formatter):
     """One JSON object a line; what a call gives as ``extra`` becomes fields of it."""
 
-    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line for ``record``."""

@@ -193,7 +193,7 @@ def _operation(rule: Rule, view: type, method: str, components: Components) -> J
         "description": "\n".join(line.strip() for line in [*description.strip().splitlines(), "", _access(contract)]),
         "tags": [room],
         "security": SECURITY.get(contract.permission, [{"access_token": []}]),  # type: ignore[arg-type]
-        "responses": _responses(rule, contract, components),
+        "responses": _responses(rule, method, contract, components),
     }
     if contract.parameters:
         operation["parameters"] = [
@@ -213,10 +213,10 @@ def _access(contract: Contract) -> str:
     return f"Needs the permission `{contract.permission}`."
 
 
-def _responses(rule: Rule, contract: Contract, components: Components) -> Json:
+def _responses(rule: Rule, method: str, contract: Contract, components: Components) -> Json:
     statuses = filter(None, (contract.status, contract.other_status))
     responses: Json = {str(status): _success(status, contract, components) for status in statuses}
-    for error in _possible_errors(rule, contract):
+    for error in _possible_errors(rule, method, contract):
         content = {
             JSON_TYPE: {"schema": _reference("Error")},
             "application/problem+json": {"schema": _reference("Problem")},
@@ -239,7 +239,7 @@ def _success(status: int, contract: Contract, components: Components) -> Json:
     return answer
 
 
-def _possible_errors(rule: Rule, contract: Contract) -> Iterator[type[AppError]]:
+def _possible_errors(rule: Rule, method: str, contract: Contract) -> Iterator[type[AppError]]:
     """Give what follows from a declaration, and what it adds."""
     yield BadRequest
     if contract.looks_at_caller or contract.permission is Access.REFRESH:
@@ -248,8 +248,9 @@ def _possible_errors(rule: Rule, contract: Contract) -> Iterator[type[AppError]]
         yield Forbidden
     if rule.arguments:
         yield NotFound
-    if contract.body:
+    if method != "get":
         yield PayloadTooLarge
+    if contract.body:
         yield UnsupportedMediaType
     yield ServiceUnavailable
     yield from contract.errors

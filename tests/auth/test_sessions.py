@@ -1,0 +1,120 @@
+"""Sessions: where one is signed in, and how that ends."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.core import clock
+from tests.client import CheckedClient
+from tests.conftest import PASSWORD, AsUser, new_client, use_token
+
+URL = "/auth/sessions"
+SESSION = {"id", "created_at", "last_used_at", "address", "agent", "current"}
+
+
+def signed_in(app: Flask, member: CheckedClient, agent: str = "Another browser") -> CheckedClient:
+    client = new_client(app)
+    body = {"email": member.email, "password": PASSWORD}
+    tokens = client.post("/auth/login", json=body, headers={"User-Agent": agent}).get_json()
+    use_token(client, tokens["access_token"])
+    return client
+
+
+def sessions(client: CheckedClient) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = client.get(URL).get_json()["sessions"]
+    return listed
+
+
+def current(client: CheckedClient) -> int:
+    (session,) = (session for session in sessions(client) if session["current"])
+    return int(session["id"])
+
+
+def test_ones_sessions_are_listed_and_exactly_one_is_current(app: Flask, as_user: AsUser) -> None:
+    member, stranger = as_user(), as_user()
+    second, third = signed_in(app, member, "Phone"), signed_in(app, member, "Tablet")
+    page = member.get(URL).get_json()
+    assert (page["total"], [session["agent"] for session in page["sessions"]]) == (3, ["Tablet", "Phone", "tests"])
+    assert all(session.keys() == SESSION for session in page["sessions"])
+    assert {session["address"] for session in page["sessions"]} == {"127.0.0.1"}
+    ids = {current(member), current(second), current(third)}
+    assert ids == {session["id"] for session in page["sessions"]}
+    assert len(sessions(stranger)) == 1
+
+
+@pytest.mark.parametrize(("agent", "kept"), [("x" * 5000, "x" * 200), ("", ""), ("a\tb", "ab")])
+def test_an_agent_is_noted_as_far_as_it_fits(app: Flask, as_user: AsUser, agent: str, kept: str) -> None:
+    assert sessions(signed_in(app, as_user(), agent))[0]["agent"] == kept
+
+
+def test_a_refresh_is_noted_as_the_last_use(
+    client: CheckedClient, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = client.post("/auth/login", json={"email": as_user().email, "password": PASSWORD}).get_json()
+    use_token(client, tokens["access_token"])
+    before = sessions(client)[0]
+    later = clock.now() + timedelta(hours=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert (
+        client.post("/auth/refresh", headers={"Authorization": f"Bearer {tokens['refresh_token']}"}).status_code == 200
+    )
+    after = sessions(client)[0]
+    assert (after["id"], after["created_at"]) == (before["id"], before["created_at"])
+    assert after["last_used_at"] > before["last_used_at"]
+
+
+def test_one_session_is_ended_and_its_tokens_are_dead_at_once(
+    app: Flask, client: CheckedClient, as_user: AsUser
+) -> None:
+    member = as_user()
+    tokens = client.post("/auth/login", json={"email": member.email, "password": PASSWORD}).get_json()
+    use_token(client, tokens["access_token"])
+    ended = current(client)
+    answer = member.delete(f"{URL}/{ended}")
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert client.get("/auth/me").status_code == 401
+    use_token(client, tokens["refresh_token"])
+    assert client.post("/auth/refresh").status_code == 401
+    assert [session["id"] for session in sessions(member)] == [current(member)]
+    assert member.delete(f"{URL}/{ended}").status_code == 404
+
+
+def test_the_session_that_asks_may_end_itself(as_user: AsUser) -> None:
+    member = as_user()
+    assert member.delete(f"{URL}/{current(member)}").status_code == 204
+    assert member.get("/auth/me").status_code == 401
+
+
+def test_all_others_are_ended_and_nobody_elses(app: Flask, as_user: AsUser) -> None:
+    member, stranger = as_user(), as_user()
+    others = [signed_in(app, member), signed_in(app, member)]
+    answer = member.delete(URL)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert [other.get("/auth/me").status_code for other in others] == [401, 401]
+    assert [session["current"] for session in sessions(member)] == [True]
+    assert stranger.get("/auth/me").status_code == 200
+    assert member.delete(URL).status_code == 204
+
+
+@pytest.mark.parametrize("role", ["member", "moderator", "treasurer", "admin"])
+def test_a_strangers_session_does_not_exist(as_user: AsUser, role: str) -> None:
+    member, stranger = as_user(), as_user(role)
+    assert stranger.delete(f"{URL}/{current(member)}").status_code == 404
+    assert stranger.delete(f"{URL}/4711").status_code == 404
+    assert member.get("/auth/me").status_code == 200
+
+
+def test_a_session_is_over_after_thirty_days(app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = as_user()
+    begun = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: begun + timedelta(days=29))
+    second = signed_in(app, member)
+    assert member.get("/auth/me").status_code == 200
+    assert len(sessions(second)) == 2
+
+    monkeypatch.setattr(clock, "now", lambda: begun + timedelta(days=30))
+    answer = member.get("/auth/me")
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert [session["current"] for session in sessions(second)] == [True]

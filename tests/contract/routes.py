@@ -1,0 +1,55 @@
+"""What the URL map says: every handler of every route, so that a new one is tested without being named here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app import create_app
+from app.core import openapi
+from app.core.endpoint import Contract
+from tests.client import CheckedClient
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method at one URL."""
+
+    method: str
+    rule: str
+    contract: Contract
+
+    @property
+    def url(self) -> str:
+        """An address of the route, with the id 1 in it."""
+        names = [part.partition(":")[2].rstrip(">") for part in self.rule.split("/") if part.startswith("<")]
+        url = self.rule
+        for name in names:
+            converter = "id" if name.endswith("id") else "string"
+            url = url.replace(f"<{converter}:{name}>", "1" if converter == "id" else "docs.css")
+        return url
+
+    def call(self, client: CheckedClient, **kwargs: Any) -> Any:
+        """Send a request to the route."""
+        return client.open(self.url, method=self.method, **kwargs)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.rule}"
+
+
+def _routes() -> list[Route]:
+    app = create_app("testing")
+    found = []
+    for rule, view in openapi.described_rules(app):
+        for method in sorted(view.methods):  # type: ignore[attr-defined]
+            handler = getattr(view, method.lower())
+            assert hasattr(handler, "contract"), f"{method} {rule.rule} declares nothing: use @endpoint(...)"
+            found.append(Route(method, rule.rule, handler.contract))
+    return found
+
+
+ROUTES = _routes()
+LISTS = [route for route in ROUTES if route.contract.listing]
+BODIES = [route for route in ROUTES if route.contract.body]
+
+
+def names(route: Route) -> str:
+    return str(route)

@@ -1,0 +1,64 @@
+"""The OpenAPI document: valid, complete, and made from the declarations."""
+
+import pytest
+from flask import Flask
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.client import CheckedClient, document
+from tests.contract.routes import ROUTES, Route, names
+
+
+def test_the_document_is_valid_openapi(client: CheckedClient) -> None:
+    served = client.get("/openapi.json")
+    assert served.mimetype == "application/json"
+    assert served.get_json()["openapi"] == "3.1.0"
+    OpenAPIV31SpecValidator(served.get_json()).validate()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=names)
+def test_every_route_is_documented_with_what_it_takes_answers_and_refuses(app: Flask, route: Route) -> None:
+    path = route.rule.replace("<id:", "{").replace("<string:", "{").replace(">", "}")
+    operation = document(app)["paths"][path][route.method.lower()]
+    assert operation["summary"]
+    assert operation["tags"]
+    assert str(route.contract.status) in operation["responses"]
+    assert ("requestBody" in operation) == (route.contract.body is not None)
+    assert {p["name"] for p in operation.get("parameters", [])} == {p.name for p in route.contract.parameters}
+    if operation["security"]:
+        assert "401" in operation["responses"]
+
+
+def test_names_of_operations_differ(app: Flask) -> None:
+    ids = [
+        operation["operationId"]
+        for path in document(app)["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+    ]
+    assert len(ids) == len(set(ids))
+
+
+def test_what_comes_in_has_the_limits_that_are_checked(app: Flask) -> None:
+    todo = document(app)["components"]["schemas"]["TodoInput"]
+    assert todo["required"] == ["task"]
+    assert todo["additionalProperties"] is False
+    assert (todo["properties"]["task"]["minLength"], todo["properties"]["task"]["maxLength"]) == (1, 500)
+    assert "required" not in document(app)["components"]["schemas"]["TodoPatch"]
+
+
+def test_the_page_shows_the_document_from_the_services_own_files(client: CheckedClient) -> None:
+    page = client.get("/docs")
+    assert page.mimetype == "text/html"
+    policy = page.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "docs.js", "docs.css", "favicon-32x32.png"):
+        assert f"/docs/{name}" in page.text
+        assert client.get(f"/docs/{name}").status_code == 200
+    assert "://" not in page.text
+
+
+def test_the_root_lists_entry_points_that_exist(client: CheckedClient) -> None:
+    points = client.get("/").get_json()["entry_points"]
+    for url in points.values():
+        assert client.options(url).headers["Allow"]

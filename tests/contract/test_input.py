@@ -1,0 +1,127 @@
+"""Hostile input: never a 500, and never a row that breaks a list."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.client import CheckedClient
+from tests.conftest import PASSWORD, AsUser
+from tests.contract.routes import BODIES, LISTS, ROUTES, Route, names
+
+NOT_JSON = {
+    "empty": b"",
+    "not JSON": b"title=x",
+    "half": b'{"a": ',
+    "two": b"{} {}",
+    "byte order mark": b"\xef\xbb\xbf{}",
+    "duplicate key": b'{"name": "ab", "name": "cd"}',
+    "duplicate key inside": b'{"a": [{"b": 1, "b": 2}]}',
+    "NaN": b'{"a": NaN}',
+    "Infinity": b'{"a": -Infinity}',
+    "too great": b'{"a": 1e999}',
+    "too many digits": b'{"a": ' + b"1" * 5000 + b"}",
+    "NUL": b'{"a": "x\\u0000"}',
+    "raw NUL": b'{"a": "x\x00"}',
+    "NUL in a key": b'{"\\u0000": 1}',
+    "lone surrogate": b'{"a": "\\ud800"}',
+    "lone surrogate in a key": b'{"\\udfff": 1}',
+    "33 levels": b'{"a":' * 33 + b"1" + b"}" * 33,
+    "33 lists": b"[" * 33 + b"]" * 33,
+    "a hundred thousand levels": b"[" * 100_000,
+}
+NOT_TAKEN: dict[str, dict[str, Any]] = {
+    "text": {"content_type": "text/plain"},
+    "a form": {"content_type": "application/x-www-form-urlencoded"},
+    "no type": {"content_type": None},
+    "another charset": {"content_type": "application/json; charset=latin-1"},
+    "compressed": {"content_type": "application/json", "headers": {"Content-Encoding": "gzip"}},
+    "not UTF-8": {"content_type": "application/json", "data": b'{"a": "\xff"}'},
+    "UTF-16": {"content_type": "application/json", "data": '{"a": 1}'.encode("utf-16")},
+}
+ODD_VALUES: list[Any] = [
+    None, True, 0, -1, 1.5, 2**63, -(2**63) - 1, 10**400, "", " ", "\u0000", "x" * 60_000, "\u202e", "\U0010ffff",
+    "'; DROP TABLE users; --", "%s%n{0}", "../../etc/passwd", [], {}, [[]], {"$gt": ""}, ["x"], {"a": {"b": None}},
+]  # fmt: skip
+
+
+def check_lists(client: CheckedClient) -> None:
+    for route in LISTS:
+        assert route.call(client).status_code in (200, 404)
+
+
+@pytest.mark.parametrize("route", BODIES, ids=names)
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+def test_a_body_that_is_not_well_formed_is_400(as_user: AsUser, route: Route, body: bytes) -> None:
+    answer = route.call(as_user(), data=body, content_type="application/json")
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("route", BODIES, ids=names)
+@pytest.mark.parametrize("sent", NOT_TAKEN.values(), ids=NOT_TAKEN)
+def test_a_body_that_is_not_json_in_utf_8_is_415(as_user: AsUser, route: Route, sent: dict[str, Any]) -> None:
+    assert route.call(as_user(), **{"data": b"{}", **sent}).status_code == 415
+
+
+@pytest.mark.parametrize("route", BODIES, ids=names)
+def test_a_body_above_a_mebibyte_is_413(as_user: AsUser, route: Route) -> None:
+    member = as_user()
+    body = b'{"a": "' + b"x" * 1_048_576 + b'"}'
+    assert route.call(member, data=body, content_type="application/json").status_code == 413
+    chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = route.call(member, data=body, content_type="application/json", environ_overrides=chunked)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("route", BODIES, ids=names)
+def test_odd_values_in_any_field_are_refused_or_kept_but_never_break_anything(as_user: AsUser, route: Route) -> None:
+    member = as_user("admin")
+    assert route.contract.body
+    good = {"email": member.email, "password": PASSWORD, "name": "Name", "title": "t", "content": "c", "task": "x"}
+    fields = route.contract.body().fields
+    for name in [*fields, "unknown", "", "__class__", "a.b"]:
+        for value in ODD_VALUES:
+            body = {key: item for key, item in good.items() if key in fields} | {name: value}
+            answer = route.call(member, data=json.dumps(body), content_type="application/json")
+            assert answer.status_code < 500, (name, value)
+    check_lists(member)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=names)
+@pytest.mark.parametrize("query", ["%00", "%FF=1", "a=%ED%A0%80", "page=%C0%80", "&&=&", "=", "%", "page=%", "a[]=1"])
+def test_an_odd_query_is_refused(as_user: AsUser, route: Route, query: str) -> None:
+    kwargs = {"json": {}} if route.contract.body else {}
+    answer = route.call(as_user(), query_string=query, **kwargs)
+    assert answer.status_code in (400, 404)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/posts/%FF", "/%00", "/api/v1/users/1%00", "/docs/%2e%2e%2fdocs.html"])
+def test_an_odd_path_is_refused(client: CheckedClient, path: str) -> None:
+    assert client.get(path).status_code in (400, 404)
+
+
+@pytest.mark.parametrize("odd", ["0", "-1", "01", "1.0", "1e3", "9223372036854775808", "9" * 3000, "\u0661", "x", "1 "])
+def test_an_odd_id_is_404(as_user: AsUser, odd: str) -> None:
+    member = as_user()
+    for route in ROUTES:
+        if "/1" in route.url:
+            url = route.url.replace("/1", f"/{odd}", 1)
+            assert member.open(url, method=route.method, json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic dTpw", "bearer x y", "Bearer \xff", "Token x", "Bearer " + "x" * 7000]
+)
+def test_an_odd_authorization_is_401(client: CheckedClient, header: str) -> None:
+    assert client.get("/auth/me", headers={"Authorization": header}).status_code == 401
+
+
+def test_a_token_elsewhere_than_in_the_header_is_none(as_user: AsUser, client: CheckedClient) -> None:
+    token = as_user().environ_base["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+    client.set_cookie("access_token_cookie", token)
+    assert client.get("/auth/me").status_code == 401
+    assert client.post("/auth/logout", json={"access_token": token}).status_code == 401
+
+
+def test_a_body_of_an_endpoint_that_reads_none_is_bounded_too(as_user: AsUser) -> None:
+    assert as_user().post("/auth/logout", data=b"x" * 1_048_577).status_code == 413

@@ -1,0 +1,147 @@
+"""Settings: where they come from, and what production refuses."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import config
+from app.config import SETTINGS, ConfigError, load_settings
+
+GOOD = {
+    "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuv-A",
+    "JWT_SECRET_KEY": "0123456789-abcdefghijklmnopqrstuv-B",
+    "DATABASE_URL": "postgresql://agora@db/agora",
+}
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine on which nothing is set, and a checkout of its own."""
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_the_environment_wins_over_dotenv_over_the_instance_over_the_default(
+    bare_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings()["PORT"] == 8000
+    (bare_machine / "instance" / "config.py").write_text("PORT = 8001\nPAGE_SIZE_DEFAULT = 5\nHOST = '::1'\n")
+    assert load_settings()["PORT"] == 8001
+    (bare_machine / ".env").write_text("PORT=8002\nPAGE_SIZE_DEFAULT=6\n")
+    assert load_settings()["PORT"] == 8002
+    monkeypatch.setenv("PORT", "8003")
+    settings = load_settings()
+    assert (settings["PORT"], settings["PAGE_SIZE_DEFAULT"], settings["HOST"]) == (8003, 6, "::1")
+    assert load_settings(overrides={"PORT": 8004})["PORT"] == 8004
+
+
+def test_the_environment_names_what_the_service_runs_as(monkeypatch: pytest.MonkeyPatch, bare_machine: Path) -> None:
+    assert load_settings()["FLASK_ENV"] == "development"
+    (bare_machine / ".env").write_text("FLASK_ENV=testing\n")
+    assert load_settings()["FLASK_ENV"] == "testing"
+    monkeypatch.setenv("FLASK_ENV", "nonsense")
+    with pytest.raises(ConfigError, match="nonsense"):
+        load_settings()
+
+
+def test_every_setting_is_in_the_example_with_its_default_and_meaning(project: Path) -> None:
+    example = (project / ".env.example").read_text()
+    found: dict[str, tuple[str, str]] = {}
+    comment: list[str] = []
+    for line in example.splitlines():
+        if line.startswith("# "):
+            comment.append(line[2:])
+        elif line:
+            name, _, value = line.partition("=")
+            found[name] = (value, " ".join(comment))
+            comment = []
+        else:
+            comment = []
+    assert found == {setting.name: (as_text(setting.default), setting.meaning) for setting in SETTINGS}
+
+
+def as_text(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return ",".join(default) if isinstance(default, list) else str(default)
+
+
+def test_every_setting_is_in_the_readme(project: Path) -> None:
+    readme = (project / "README.md").read_text()
+    for setting in SETTINGS:
+        assert f"| `{setting.name}` | {as_text(setting.default)} | {setting.meaning} |" in readme
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "70000"),
+        ("LOG_LEVEL", "LOUD"),
+        ("SQLALCHEMY_ECHO", "perhaps"),
+        ("DATABASE_URL", "mysql://db/agora"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "no address"),
+        ("WEB_THREADS", "-1"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=name):
+        load_settings()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_a_postgresql_address_is_given_the_driver_that_is_installed(scheme: str) -> None:
+    settings = load_settings("development", {"DATABASE_URL": f"{scheme}://u:p%40@host:5/name?sslmode=require"})
+    assert settings["DATABASE_URL"] == "postgresql+psycopg2://u:p%40@host:5/name?sslmode=require"
+
+
+def test_production_starts_with_good_settings() -> None:
+    assert load_settings("production", GOOD)["FLASK_ENV"] == "production"
+
+
+def test_production_names_every_reason_at_once() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load_settings("production", {"CORS_ORIGINS": "*", "JWT_SECRET_KEY": "short-1234"})
+    for reason in ("SECRET_KEY is not set", "JWT_SECRET_KEY is shorter", "DATABASE_URL is not set", "CORS_ORIGINS"):
+        assert reason in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "short", "change-me-please-0123456789-abcdefghi", "a" * 40, "your-secret-key-your-secret-key-123"]
+)
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET_KEY"])
+def test_production_refuses_a_missing_default_or_short_secret(name: str, secret: str) -> None:
+    with pytest.raises(ConfigError, match=f" {name} is"):
+        load_settings("production", {**GOOD, name: secret})
+
+
+def test_production_refuses_the_secrets_of_the_tests_and_a_wildcard_within_an_origin() -> None:
+    for wrong in ({"SECRET_KEY": config.TESTING["SECRET_KEY"]}, {"CORS_ORIGINS": "https://*.example.com"}):
+        with pytest.raises(ConfigError):
+            load_settings("production", {**GOOD, **wrong})
+
+
+def test_development_makes_its_secrets_once_and_keeps_them_for_this_user_alone(bare_machine: Path) -> None:
+    first = load_settings()
+    assert len(first["SECRET_KEY"].encode()) >= 32
+    assert first["SECRET_KEY"] != first["JWT_SECRET_KEY"]
+    assert load_settings()["JWT_SECRET_KEY"] == first["JWT_SECRET_KEY"]
+    kept = bare_machine / "instance" / "secret_key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["jwt_secret_key", "secret_key"]
+
+
+def test_the_tests_never_see_this_machines_database(monkeypatch: pytest.MonkeyPatch, bare_machine: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/precious")
+    (bare_machine / ".env").write_text("DATABASE_URL=sqlite:///precious.db\n")
+    assert load_settings("testing")["DATABASE_URL"] == "sqlite:///testing.db"
+    assert os.environ["DATABASE_URL"] == "postgresql://db/precious"

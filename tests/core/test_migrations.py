@@ -1,0 +1,82 @@
+"""Migrations: up, down, and no drift from the models."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
+
+from app import create_app
+from app.core import migrations
+from app.core.models import NEVER_REUSE_IDS, Base
+from app.extensions import db
+from tests.conftest import dispose
+
+
+@pytest.fixture
+def empty_app(database_url: str, tmp_path: Any) -> Iterator[Flask]:
+    """An app on a database of its own, with nothing in it."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        yield from (app_on(f"sqlite:///{tmp_path / 'empty.db'}"),)
+        return
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text("CREATE DATABASE agora_test_empty TEMPLATE template0 ENCODING 'UTF8'"))
+    app = app_on(url.set(database="agora_test_empty").render_as_string(hide_password=False))
+    yield app
+    dispose(app)
+    with server.connect() as connection:
+        connection.execute(text("DROP DATABASE agora_test_empty WITH (FORCE)"))
+    server.dispose()
+
+
+def app_on(url: str) -> Flask:
+    return create_app("testing", {"DATABASE_URL": url})
+
+
+def described(engine: Engine) -> dict[str, Any]:
+    """Everything that the database knows of its tables, by name."""
+    found = inspect(engine)
+    return {
+        table: {
+            "columns": {c["name"]: (str(c["type"]), c["nullable"]) for c in found.get_columns(table)},
+            "checks": {c["name"]: c["sqltext"] for c in found.get_check_constraints(table)},
+            "unique": {c["name"]: c["column_names"] for c in found.get_unique_constraints(table)},
+            "indexes": {i["name"]: (i["column_names"], i["unique"]) for i in found.get_indexes(table)},
+            "foreign": {
+                f["name"]: (f["constrained_columns"], f["referred_table"], f["options"])
+                for f in found.get_foreign_keys(table)
+            },
+        }
+        for table in found.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def test_the_migrations_make_what_the_models_say_and_go_back_to_nothing(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        upgrade(directory=str(migrations.FOLDER))
+        migrated = described(db.engine)
+        downgrade(directory=str(migrations.FOLDER), revision="base")
+        assert described(db.engine) == {}
+        Base.metadata.create_all(db.engine)
+        assert migrated == described(db.engine)
+
+
+def test_every_revision_is_numbered_and_follows_the_one_before() -> None:
+    revisions = list(reversed(migrations.known_revisions()))
+    assert revisions == [f"{number:04d}" for number in range(1, len(revisions) + 1)]
+
+
+def test_every_table_with_ids_never_gives_one_out_twice() -> None:
+    for table in Base.metadata.tables.values():
+        if "id" in table.columns:
+            assert table.dialect_options["sqlite"]["autoincrement"] is NEVER_REUSE_IDS["sqlite_autoincrement"], table
+
+
+def test_every_constraint_has_a_name() -> None:
+    for table in Base.metadata.tables.values():
+        assert all(constraint.name for constraint in table.constraints), table

@@ -1,0 +1,234 @@
+"""The real thing: the commands of the README, on a real Gunicorn, in a checkout of its own."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+BIN = Path(sys.executable).parent
+PARTS = ("app", "migrations", "wsgi.py", "gunicorn.conf.py")
+SECRETS = {name: f"0123456789-abcdefghijklmnop-{name[:3]}" + "-" * 5 for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Checkout:
+    """A copy of what is deployed, with an environment of its own."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "PORT": str(self.port),
+            "DATABASE_URL": database_url,
+            "WEB_CONCURRENCY": "1",
+        }
+
+    def run(self, *command: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """Run a program of the environment to its end."""
+        stdin = more.pop("stdin", None)
+        return subprocess.run(
+            [BIN / command[0], *command[1:]],
+            cwd=self.folder,
+            env={**self.environment, **more},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def serve(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+        """Start Gunicorn, and wait until it answers."""
+        process = subprocess.Popen(
+            [BIN / "gunicorn", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **more},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(300):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            try:
+                self.get("/health")
+                return process
+            except urllib.error.URLError:
+                time.sleep(0.1)
+        raise AssertionError("Gunicorn did not answer")
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.base + path, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+def stop(process: "subprocess.Popen[str]", how: int = signal.SIGTERM) -> str:
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    return errors
+
+
+@pytest.fixture
+def checkout(project: Path, tmp_path: Path, database_url: str) -> Iterator[Checkout]:
+    for part in PARTS:
+        source = project / part
+        copy: Any = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / part)
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        yield Checkout(tmp_path, "")
+        return
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    name = f"agora_test_run_{os.getpid()}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
+    yield Checkout(tmp_path, url.set(database=name).render_as_string(hide_password=False).replace("+psycopg2", ""))
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+def test_a_first_session_goes_as_the_readme_prints_it(checkout: Checkout, project: Path) -> None:
+    assert checkout.run("flask", "prepare").returncode == 0
+    process = checkout.serve()
+    printed = re.search(r"## A first session.*?```sh\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
+    assert printed
+    script = printed[1].replace("http://127.0.0.1:8000", checkout.base)
+    if not shutil.which("curl"):
+        script = f"curl() {{ '{sys.executable}' '{project / 'tests' / 'curl.py'}' \"$@\"; }}\n{script}"
+    session = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    answers = [json.loads(line) for line in session.stdout.splitlines()]
+    assert answers[0]["email"] == "me@example.com"
+    assert answers[1]["title"] == "Hello"
+    assert (len(answers[2]["posts"]), answers[2]["posts"][0]) == (2, answers[1])
+    assert "Documentation" in stop(process)
+
+
+def test_prepare_fills_an_empty_development_database_once(checkout: Checkout) -> None:
+    first = checkout.run("flask", "prepare")
+    assert (first.returncode, "demo" in first.stdout) == (0, True)
+    second = checkout.run("flask", "prepare")
+    assert (second.returncode, "demo" in second.stdout) == (0, False)
+    assert "nothing to do" in checkout.run("flask", "seed").stdout
+    assert checkout.run("flask", "db", "check").returncode == 0
+
+
+def test_the_demo_members_of_every_role_can_sign_in_as_printed(checkout: Checkout) -> None:
+    checkout.run("flask", "prepare")
+    process = checkout.serve()
+    welcome = stop(process, signal.SIGINT)
+    assert checkout.base + "/docs" in welcome
+    for role in ("member", "moderator", "treasurer", "admin"):
+        assert f"{role}@example.com" in welcome
+    assert "Agora-demo-1" in welcome
+
+
+def test_the_service_runs_in_production_without_demo_data(checkout: Checkout) -> None:
+    if not checkout.environment["DATABASE_URL"]:
+        checkout.environment["DATABASE_URL"] = "sqlite:///production.db"
+    checkout.environment |= {"FLASK_ENV": "production", **SECRETS}
+    assert checkout.run("flask", "prepare").returncode == 0
+    refused = checkout.run("flask", "seed")
+    assert (refused.returncode, "not in production" in refused.stderr) == (1, True)
+    process = checkout.serve("app:create_app()")
+    assert checkout.get("/health/ready")["status"] == "healthy"
+    assert checkout.get("/api/v1/users")["total"] == 0
+    lines = [line for line in stop(process).splitlines() if line.startswith("{")]
+    assert [json.loads(line)["status"] for line in lines] == [200] * len(lines)
+    assert len(lines) >= 3
+
+
+def test_a_port_in_use_is_one_clear_sentence(checkout: Checkout) -> None:
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", checkout.port))
+        occupied.listen()
+        refused = checkout.run("gunicorn")
+    assert refused.returncode != 0
+    assert f"127.0.0.1:{checkout.port} is in use" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("program", [("flask", "prepare"), ("flask", "db", "upgrade"), ("gunicorn",)])
+def test_production_refuses_unsafe_settings_in_every_program(checkout: Checkout, program: tuple[str, ...]) -> None:
+    unsafe = {"FLASK_ENV": "production", "DATABASE_URL": "", "CORS_ORIGINS": "*", "SECRET_KEY": "short"}
+    refused = checkout.run(*program, **unsafe)
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stderr
+    for reason in ("SECRET_KEY", "JWT_SECRET_KEY", "DATABASE_URL", "CORS_ORIGINS"):
+        assert reason in refused.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_one_clear_sentence(checkout: Checkout) -> None:
+    for url in ("postgresql://agora:hidden@127.0.0.1:1/agora", "sqlite:////nowhere/agora.db"):
+        refused = checkout.run("flask", "prepare", DATABASE_URL=url)
+        assert refused.returncode == 1
+        assert "cannot be used" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert "hidden" not in refused.stderr + refused.stdout
+
+
+def test_a_database_that_is_ahead_of_the_code_is_one_clear_sentence(checkout: Checkout) -> None:
+    checkout.run("flask", "prepare")
+    url = checkout.environment["DATABASE_URL"] or f"sqlite:///{checkout.folder}/instance/agora.db"
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    refused = checkout.run("flask", "prepare")
+    assert (refused.returncode, "9999" in refused.stderr) == (1, True)
+    assert "Traceback" not in refused.stderr
+    process = checkout.serve()
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        checkout.get("/health/ready")
+    stop(process)
+
+
+def test_create_user_makes_an_account_in_any_role(checkout: Checkout) -> None:
+    checkout.run("flask", "prepare")
+    made = checkout.run(
+        "flask", "create-user", "boss@example.com", "--name", "The boss", "--role", "admin", "--password", "-",
+        stdin="Correct-horse-1\n",
+    )  # fmt: skip
+    assert (made.returncode, made.stdout) == (0, "Made the admin boss@example.com with the id 5.\n")
+    asked = checkout.run(
+        "flask", "create-user", "second@example.com", stdin="Second\nmember\nCorrect-horse-1\nCorrect-horse-1\n"
+    )
+    assert asked.returncode == 0, asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "reason"),
+    [
+        ("no address", "Correct-horse-1", "email"),
+        ("new@example.com", "weak", "password"),
+        ("ADMIN@example.com", "Correct-horse-1", "has an account already"),
+    ],
+)
+def test_create_user_says_what_is_wrong(checkout: Checkout, email: str, password: str, reason: str) -> None:
+    checkout.run("flask", "prepare")
+    refused = checkout.run("flask", "create-user", email, "--name", "Name", "--role", "member", "--password", password)
+    assert refused.returncode == 1
+    assert reason in refused.stderr
+    assert "Traceback" not in refused.stderr
