@@ -1,63 +1,44 @@
-"""Lists: one page of a query, with what is needed to find the others."""
+"""Query parameters: read strictly, and described for the document. An unknown or a repeated one is never ignored."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import current_app, request
-from sqlalchemy import func
+from flask import request
+from marshmallow import fields
 
-from app.core.caller import Caller
 from app.core.errors import BadRequest, ValidationFailed
-from app.core.models import Query, Row
-from app.core.schema import Schema, dump
-from app.extensions import db
+from app.core.schema import MAX_ID, NOT_BLANK, Choice
 
 MAX_NUMBER = 2**31 - 1
+MAX_TEXT = 200
+RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Listing:
-    """What a list publishes: the plural name of its items, how one is shown, and the table that orders them."""
+class Kind:
+    """A kind of value: how its text is read (raising ValueError with a reason), and its JSON schema."""
 
-    name: str
-    schema: type[Schema]
-    model: type[Row]
+    parse: Callable[[str], Any]
+    json_schema: Json
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A query parameter: what it means, its JSON schema for the document, and how its text is read."""
+    """A query parameter: its name, what it means, and the kind of its value."""
 
     name: str
     meaning: str
-    json_schema: dict[str, Any]
-    parse: Callable[[str], Any]
+    kind: Kind
+    permission: str | None = None
 
 
-def _number(text: str) -> int:
-    """Read a number from 1 to 2^31-1 in ASCII digits."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_NUMBER):
-        raise ValueError(f"Must be a whole number from 1 to {MAX_NUMBER}.")
-    return int(text)
-
-
-def _number_parameter(name: str, meaning: str) -> Parameter:
-    return Parameter(name, meaning, {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER}, _number)
-
-
-PAGE = _number_parameter("page", "The page, counted from 1. One past the end is empty.")
-PER_PAGE = _number_parameter("per_page", "Items on a page; more than the maximum is served as the maximum.")
-PAGING = (PAGE, PER_PAGE)
-
-
-def parameters_of(listing: Listing | None) -> tuple[Parameter, ...]:
-    """Give the query parameters that an endpoint takes; one that is no list takes none."""
-    return PAGING if listing else ()
-
-
-def read_parameters(known: tuple[Parameter, ...]) -> dict[str, Any]:
+def read_parameters(known: Iterable[Parameter]) -> dict[str, Any]:
     """Give the values of the query parameters that were sent. Raises BadRequest for one unknown, sent twice or bad."""
     if not request.query_string:
         return {}
@@ -71,7 +52,7 @@ def read_parameters(known: tuple[Parameter, ...]) -> dict[str, Any]:
             errors[name] = ["Given more than once."]
             continue
         try:
-            values[name] = by_name[name].parse(texts[0])
+            values[name] = by_name[name].kind.parse(texts[0])
         except ValueError as error:
             errors[name] = [str(error)]
     if errors:
@@ -79,37 +60,79 @@ def read_parameters(known: tuple[Parameter, ...]) -> dict[str, Any]:
     return values
 
 
-def page_of(listing: Listing, query: Query, sent: dict[str, Any], *, caller: Caller) -> dict[str, Any]:
-    """Give one page of ``query``, newest first, as the envelope that every list has: two statements, whatever its size.
-
-    Takes the parameters that were ``sent``; needs the columns that the listing's schema shows.
-    """
-    page = sent.get("page", 1)
-    per_page = min(sent.get("per_page", current_app.config["PAGE_SIZE_DEFAULT"]), current_app.config["PAGE_SIZE_MAX"])
-    total = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-    newest_first = query.order_by(listing.model.created_at.desc(), listing.model.id.desc())
-    rows = db.session.execute(newest_first.limit(per_page).offset((page - 1) * per_page))
-    pages = -(-total // per_page)
-    return {
-        listing.name: [dump(listing.schema, row, caller) for row in rows],
-        "page": page,
-        "per_page": per_page,
-        "total": total,
-        "pages": pages,
-        "has_more": page < pages,
-    }
+def _page_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_NUMBER):
+        raise ValueError(f"Must be a whole number from 1 to {MAX_NUMBER}.")
+    return int(text)
 
 
-def link_header(page: int, pages: int) -> str:
-    """Give the Link header (RFC 8288) of a page: first, prev, next and last, with all other parameters kept."""
-    last = max(pages, 1)
-    targets = {"first": 1, "last": last}
-    if page > 1:
-        targets["prev"] = min(page - 1, last)
-    if page < pages:
-        targets["next"] = page + 1
-    others = [(name, value) for name, value in request.args.items() if name != "page"]
-    return ", ".join(
-        f'<{request.path}?{urlencode([*others, ("page", number)])}>; rel="{relation}"'
-        for relation, number in targets.items()
-    )
+def _integer(text: str) -> int:
+    if not INTEGER.fullmatch(text) or abs(int(text)) > MAX_ID:
+        raise ValueError("Must be a whole number of 64 bits.")
+    return int(text)
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("Must be true or false.")
+    return text == "true"
+
+
+def _timestamp(text: str) -> datetime:
+    try:
+        if not RFC_3339.fullmatch(text):
+            raise ValueError
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("Must be a moment as RFC 3339 writes it, like 2026-01-31T12:00:00Z.") from None
+
+
+def _text(text: str) -> str:
+    if not (text.strip() and len(text) <= MAX_TEXT):
+        raise ValueError(f"Must be 1 to {MAX_TEXT} characters long, and not blank.")
+    return text
+
+
+def one_of(*choices: str) -> Kind:
+    """The kind of a value that is one of a few words."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"Must be one of {', '.join(choices)}.")
+        return text
+
+    return Kind(parse, {"type": "string", "enum": list(choices)})
+
+
+def list_of(kind: Kind, most: int) -> Kind:
+    """The kind of up to ``most`` different values, separated by commas."""
+
+    def parse(text: str) -> list[Any]:
+        parts = text.split(",")
+        if len(parts) > most or len(set(parts)) < len(parts):
+            raise ValueError(f"Must be 1 to {most} different values, separated by commas.")
+        return [kind.parse(part) for part in parts]
+
+    array = {"type": "array", "items": kind.json_schema, "minItems": 1, "maxItems": most, "uniqueItems": True}
+    return Kind(parse, array)
+
+
+PAGE_NUMBER = Kind(_page_number, {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER})
+WHOLE_NUMBER = Kind(_integer, {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
+TRUE_OR_FALSE = Kind(_boolean, {"type": "boolean"})
+MOMENT = Kind(_timestamp, {"type": "string", "format": "date-time"})
+SHORT_TEXT = Kind(_text, {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": NOT_BLANK})
+
+
+def kind_of(field: fields.Field[Any]) -> Kind:
+    """Give the kind of value that a schema's field is compared with."""
+    match field:
+        case Choice():
+            return one_of(*field.choices)
+        case fields.Integer():
+            return WHOLE_NUMBER
+        case fields.Boolean():
+            return TRUE_OR_FALSE
+        case fields.DateTime():
+            return MOMENT
+    return SHORT_TEXT

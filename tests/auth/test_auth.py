@@ -8,6 +8,8 @@ import jwt
 import pytest
 from flask import Flask
 
+from app.core import endpoint
+from app.core.transaction import unit_of_work
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, use_token
 
@@ -63,6 +65,21 @@ def test_wrong_unknown_disabled_and_deleted_are_answered_alike(client: CheckedCl
     assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Bearer"}
     assert bodies == [bodies[0]] * len(bodies)
     assert bodies[0]["message"] == "Invalid credentials"
+
+
+@pytest.mark.parametrize(("method", "sent"), [("delete", {}), ("patch", {"json": {"is_active": False}})])
+def test_who_is_deleted_or_disabled_while_signing_in_is_not_let_in(
+    client: CheckedClient, as_user: AsUser, monkeypatch: pytest.MonkeyPatch, method: str, sent: dict[str, Any]
+) -> None:
+    admin, member = as_user("admin"), as_user()
+
+    def after_the_password_was_checked(work: Callable[[], Any]) -> Any:
+        monkeypatch.undo()
+        assert getattr(admin, method)(f"/api/v1/users/{member.user_id}", **sent).status_code in (200, 204)
+        return unit_of_work(work)
+
+    monkeypatch.setattr(endpoint, "unit_of_work", after_the_password_was_checked)
+    assert client.post(LOGIN, json=credentials(member)).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Cursors: the place after a row in an order, as text that a client hands back and cannot change.
+
+The next page begins behind the last row's own values, so rows that are written meanwhile move nothing, and the cost
+does not grow with the depth.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy import ColumnElement, UnaryExpression, and_, literal, or_, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core.errors import BadRequest
+from app.core.models import Record
+from app.core.query import Kind
+
+# The columns of an order, and whether each is descending.
+Order = list[tuple[InstrumentedAttribute[Any], bool]]
+
+KIND = Kind(str, {"type": "string", "pattern": r"^[A-Za-z0-9._-]*$"})
+
+
+def sorted_by(order: Order) -> list[UnaryExpression[Any]]:
+    """Give the ORDER BY of ``order``."""
+    return [column.desc() if descending else column.asc() for column, descending in order]
+
+
+def fingerprint(path: str, parameters: Mapping[str, Any]) -> str:
+    """Give what a cursor is bound to: the list, its sort and its filters."""
+    return repr((path.rstrip("/"), sorted((name, str(value)) for name, value in parameters.items())))
+
+
+def write(row: Record, order: Order, bound_to: str) -> str:
+    """Give the cursor of the place after ``row``."""
+    values = [getattr(row, column.key) for column, _ in order]
+    return str(_signer(bound_to).dumps([v.isoformat() if isinstance(v, datetime) else v for v in values]))
+
+
+def read(text: str, order: Order, bound_to: str) -> list[Any]:
+    """Give the values of the row that the cursor stands behind.
+
+    Raises BadRequest (``invalid_cursor``) for one that was forged, changed, or made for another sort or filter.
+    """
+    try:
+        values = _signer(bound_to).loads(text)
+    except BadData:
+        raise BadRequest("The cursor does not belong to this list, sort and filter.", code="invalid_cursor") from None
+    return [
+        datetime.fromisoformat(value) if column.type.python_type is datetime else value
+        for value, (column, _) in zip(values, order, strict=True)
+    ]
+
+
+def _signer(bound_to: str) -> URLSafeSerializer:
+    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt=f"cursor:{bound_to}")
+
+
+def after(order: Order, values: list[Any]) -> ColumnElement[bool]:
+    """Give the condition for rows that come after the row with ``values``.
+
+    In one direction it is a comparison of rows, which an index answers at once; in several it is spelled out.
+    """
+    columns = [column for column, _ in order]
+    bound = [literal(value, column.type) for value, column in zip(values, columns, strict=True)]
+    if len({descending for _, descending in order}) == 1:
+        here, there = tuple_(*columns), tuple_(*bound)
+        return here < there if order[0][1] else here > there
+    return or_(
+        *(
+            and_(
+                *(columns[before] == bound[before] for before in range(number)),
+                column < bound[number] if descending else column > bound[number],
+            )
+            for number, (column, descending) in enumerate(order)
+        )
+    )

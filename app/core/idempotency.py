@@ -1,0 +1,153 @@
+"""Idempotency keys: a POST that is repeated with its key has one effect, and the same answer each time.
+
+Key, effect and stored answer are one transaction. A repeat that comes while the first is under way waits at the key's
+unique index until the first has ended. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+"""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from flask import Response, current_app, request
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core import clock
+from app.core.caller import Caller
+from app.core.errors import Conflict, Unprocessable, ValidationFailed
+from app.core.models import NEVER_REUSE_IDS, Base, Record, text_type
+from app.extensions import db
+
+HEADER = "Idempotency-Key"
+REPLAYED = {"Idempotent-Replayed": "true"}
+LIFETIME = timedelta(hours=24)
+KEY_LENGTH = 255
+PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+LOCK_NOT_AVAILABLE = "55P03"
+KEPT_HEADERS = ("Location", "ETag")
+
+
+class IdempotencyKey(Base):
+    """A key that a caller has used for a method and path, the request it was used for, and the answer."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        UniqueConstraint("user_id", "method", "path", "key"),
+        Index(None, "created_at"),
+        NEVER_REUSE_IDS,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    method: Mapped[str] = mapped_column(text_type(10))
+    path: Mapped[str] = mapped_column(text_type(255))
+    key: Mapped[str] = mapped_column(text_type(KEY_LENGTH))
+    request_hash: Mapped[str] = mapped_column(text_type(64))
+    created_at: Mapped[datetime]
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    body: Mapped[str | None] = mapped_column(Text)
+    headers: Mapped[str | None] = mapped_column(Text)
+
+
+def sent_key() -> str | None:
+    """Give the request's key, or None. Raises ValidationFailed for one that is empty, too long or not printable."""
+    key = request.headers.get(HEADER)
+    if key is not None and not PRINTABLE.fullmatch(key):
+        raise ValidationFailed(errors={HEADER: [f"Must be 1 to {KEY_LENGTH} printable ASCII characters."]})
+    return key
+
+
+def request_hash(body: Any) -> str:
+    """Give what makes two requests the same: their queries and the JSON values of their bodies."""
+    query = sorted(request.args.items(multi=True))
+    return sha256(json.dumps([query, body], sort_keys=True).encode()).hexdigest()
+
+
+def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller) -> Response:
+    """Run ``execute`` unless it was run for ``key`` before; then give the answer of that time.
+
+    Takes the JSON ``body`` of the request. Runs inside a unit of work. A 409 is an answer that is kept, and the effect
+    rolled back alone; every other refusal takes the key back with it. Raises Unprocessable for a key that was used for
+    another request, Conflict when the first request does not end in time.
+    """
+    row = {
+        "user_id": caller.member_id,
+        "method": request.method,
+        "path": request.path.rstrip("/"),
+        "key": key,
+        "request_hash": request_hash(body),
+    }
+    claimed = _claim(row)
+    if claimed is None:
+        return _replay(row)
+    try:
+        with db.session.begin_nested():
+            response = execute()
+    except Conflict as refusal:
+        _store(claimed, refusal.status, json.dumps({"code": refusal.code, "errors": refusal.errors}), refusal.message)
+        refusal.keeps_changes = True
+        raise
+    kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    _store(claimed, response.status_code, response.get_data(as_text=True), json.dumps(kept))
+    return response
+
+
+def _claim(row: dict[str, Any]) -> int | None:
+    """Take the key, and give the id of its row; None if it was used before. One that has expired is taken over."""
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    now = clock.now()
+    new = insert(IdempotencyKey).values(**row, created_at=now)
+    fresh = {name: new.excluded[name] for name in ("request_hash", "created_at", "status", "body", "headers")}
+    claim = new.on_conflict_do_update(
+        index_elements=["user_id", "method", "path", "key"],
+        set_=fresh,
+        where=IdempotencyKey.created_at <= now - LIFETIME,
+    ).returning(IdempotencyKey.id)
+    try:
+        return db.session.scalar(claim)
+    except OperationalError as error:
+        if getattr(error.orig, "pgcode", None) != LOCK_NOT_AVAILABLE:
+            raise
+        raise Conflict(
+            "The first request with this key is still under way.",
+            code="idempotency_in_progress",
+            headers={"Retry-After": "1"},
+        ) from None
+
+
+def _replay(row: dict[str, Any]) -> Response:
+    kept = _kept(row)
+    if kept.request_hash != row["request_hash"]:
+        raise Unprocessable("This key was used before, with another request.", code="idempotency_mismatch")
+    if kept.status == Conflict.status:
+        raise Conflict(kept.headers, **json.loads(kept.body), headers=REPLAYED)
+    headers = json.loads(kept.headers) | REPLAYED
+    response: Response = current_app.response_class(kept.body, kept.status, headers, mimetype="application/json")
+    return response
+
+
+def _kept(row: dict[str, Any]) -> Record:
+    where = [getattr(IdempotencyKey, name) == row[name] for name in ("user_id", "method", "path", "key")]
+    columns = (IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.body, IdempotencyKey.headers)
+    return db.session.execute(select(*columns).where(*where)).one()
+
+
+def _store(row_id: int, status: int, body: str, headers: str) -> None:
+    answer = {"status": status, "body": body, "headers": headers}
+    db.session.execute(update(IdempotencyKey).where(IdempotencyKey.id == row_id).values(answer))
+
+
+def forget(user_id: int) -> None:
+    """Erase the stored answers of a member."""
+    db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.user_id == user_id))
+
+
+def purge() -> int:
+    """Erase the keys that have expired, and give their number."""
+    expired = IdempotencyKey.created_at <= clock.now() - LIFETIME
+    return len(db.session.scalars(delete(IdempotencyKey).where(expired).returning(IdempotencyKey.id)).all())

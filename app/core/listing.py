@@ -1,0 +1,207 @@
+"""Lists: what one publishes, and one page of it, found by number or by cursor.
+
+A resource declares its sortable keys, its filters and its searched text; all else follows from that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import current_app, request
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core import cursor, total
+from app.core.caller import Caller
+from app.core.errors import ValidationFailed
+from app.core.models import Query, Row, Searchable, fold
+from app.core.query import (
+    PAGE_NUMBER,
+    SHORT_TEXT,
+    Kind,
+    Parameter,
+    kind_of,
+    list_of,
+    one_of,
+)
+from app.core.schema import Schema, dump
+from app.extensions import db
+
+NEWEST_FIRST = ["-created_at"]
+MOST_VALUES = 100  # of an ``in``
+
+Column = InstrumentedAttribute[Any]
+COMPARISONS: dict[str, tuple[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
+    "": ("is", eq),
+    "__ne": ("is not", ne),
+    "__gt": ("is greater than", gt),
+    "__gte": ("is at least", ge),
+    "__lt": ("is less than", lt),
+    "__lte": ("is at most", le),
+    "__in": ("is one of", lambda column, values: column.in_(values)),
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A field that a list can be filtered by.
+
+    ``column``: what it is compared with. ``permission``: who may use it; to others it does not exist. ``prepare``:
+    what becomes of a value before it is compared.
+    """
+
+    column: Column
+    permission: str | None = None
+    prepare: Callable[[Any], Any] = field(default=lambda value: value)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a list publishes: the plural name of its items, how one is shown, its table, sort keys and filters.
+
+    The text of a Searchable ``model`` can be searched with ``q``.
+    """
+
+    name: str
+    schema: type[Schema]
+    model: type[Row]
+    sort: Mapping[str, Column]
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The query parameters that the list takes."""
+        keys = [sign + key for key in self.sort for sign in ("", "-")]
+        shown = [name for name, described in self.schema().fields.items() if not described.load_only]
+        always = [
+            Parameter("page", "The page, counted from 1. One past the end is empty.", PAGE_NUMBER),
+            Parameter("per_page", "Items on a page; more than the maximum is served as the maximum.", PAGE_NUMBER),
+            Parameter("count", "`none`: do not count; `total` and `pages` are null.", one_of("none")),
+            Parameter("cursor", "Walk by key: empty to begin, then each answer's `next_cursor`.", cursor.KIND),
+            Parameter("sort", "Keys in the order of their weight; `-` turns one around.", list_of(one_of(*keys), 8)),
+            Parameter("fields", "Show only these fields of each item.", list_of(one_of(*shown), len(shown))),
+        ]
+        if issubclass(self.model, Searchable):
+            always.append(Parameter("q", "Contains each of these words, whatever their case.", SHORT_TEXT))
+        return (*always, *(parameter for name in self.filters for parameter in self._filter_parameters(name)))
+
+    def _filter_parameters(self, name: str) -> list[Parameter]:
+        kind = kind_of(self.schema().fields[name])
+        permission = self.filters[name].permission
+
+        def parameter(suffix: str, words: str) -> Parameter:
+            compared: Kind = list_of(kind, MOST_VALUES) if suffix == "__in" else kind
+            return Parameter(name + suffix, f"Whose `{name}` {words} this.", compared, permission)
+
+        return [parameter(suffix, words) for suffix, (words, _) in COMPARISONS.items()]
+
+    def narrow(self, query: Query, sent: Mapping[str, Any]) -> Query:
+        """Apply the filters and the search that were sent."""
+        for name, value in sent.items():
+            base, _, _operator = name.partition("__")
+            if base in self.filters:
+                filter_ = self.filters[base]
+                prepared = [filter_.prepare(one) for one in value] if isinstance(value, list) else filter_.prepare(value)
+                query = query.where(COMPARISONS[name.removeprefix(base)][1](filter_.column, prepared))
+        if "q" in sent and issubclass(self.model, Searchable):
+            text = self.model.search_text
+            words = fold(sent["q"]).split()
+            query = query.where(*(text.contains(word, autoescape=True) for word in words))
+        return query
+
+    def order(self, keys: list[str]) -> cursor.Order:
+        """Give the order that ``keys`` ask for; it ends with the id, in the direction of the first key."""
+        order = [(self.sort[key.removeprefix("-")], key.startswith("-")) for key in keys]
+        if len({column.key for column, _ in order}) < len(order):
+            raise ValidationFailed(errors={"sort": ["Names a key twice."]})
+        id_column: Column = self.model.id
+        return [*order, (id_column, order[0][1])]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: the envelope to answer with, and the Link header that leads to the others."""
+
+    body: dict[str, Any]
+    link: str
+
+
+def page_of(listing: Listing, query: Query, sent: Mapping[str, Any], *, caller: Caller) -> Page:
+    """Give the page of ``query`` that the parameters ``sent`` ask for.
+
+    At most two statements, whatever the size of the page; three where there are more than 10,000 rows to count.
+    """
+    narrowed = listing.narrow(query, sent)
+    order = listing.order(sent.get("sort", NEWEST_FIRST))
+    size = min(sent.get("per_page", current_app.config["PAGE_SIZE_DEFAULT"]), current_app.config["PAGE_SIZE_MAX"])
+    if "cursor" in sent:
+        if "page" in sent:
+            raise ValidationFailed(errors={"page": ["A cursor takes the place of a page."]})
+        return _page_by_cursor(listing, narrowed, order, sent, size=size, caller=caller)
+    return _page_by_number(listing, narrowed, order, sent, size=size, caller=caller)
+
+
+def _page_by_number(
+    listing: Listing, query: Query, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
+) -> Page:
+    page = sent.get("page", 1)
+    found = total.count(query) if sent.get("count") != "none" else None
+    pages = None if found is None else -(-found // size)
+    rows = db.session.execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1).offset((page - 1) * size)).all()
+    has_more = len(rows) > size if pages is None else page < pages
+    body = {
+        listing.name: _shown(listing, rows[:size], sent, caller),
+        "page": page,
+        "per_page": size,
+        "total": found,
+        "pages": pages,
+        "has_more": has_more,
+    }
+    targets = {"first": 1} | ({} if pages is None else {"last": max(pages, 1)})
+    if page > 1:
+        targets["prev"] = min(page - 1, targets.get("last", page))
+    if has_more:
+        targets["next"] = page + 1
+    return Page(body, _link("page", targets))
+
+
+def _page_by_cursor(
+    listing: Listing, query: Query, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
+) -> Page:
+    bound_to = cursor.fingerprint(request.path, {key: value for key, value in sent.items() if key not in UNBOUND})
+    if sent["cursor"]:
+        query = query.where(cursor.after(order, cursor.read(sent["cursor"], order, bound_to)))
+    rows = db.session.execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1)).all()
+    has_more = len(rows) > size
+    next_cursor = cursor.write(rows[size - 1], order, bound_to) if has_more else None
+    body = {
+        listing.name: _shown(listing, rows[:size], sent, caller),
+        "per_page": size,
+        "has_more": has_more,
+        "next_cursor": next_cursor,
+    }
+    return Page(body, _link("cursor", {"first": ""} | ({"next": next_cursor} if next_cursor else {})))
+
+
+# What may change from one page to the next; all else is what the cursor was made for.
+UNBOUND = ("cursor", "per_page", "fields", "count")
+
+
+def _shown(listing: Listing, rows: Any, sent: Mapping[str, Any], caller: Caller) -> list[dict[str, Any]]:
+    items = [dump(listing.schema, row, caller) for row in rows]
+    if "fields" not in sent:
+        return items
+    wanted = set(sent["fields"])
+    return [{name: value for name, value in item.items() if name in wanted} for item in items]
+
+
+def _link(parameter: str, targets: Mapping[str, Any]) -> str:
+    """Write the Link header (RFC 8288); every other parameter is kept."""
+    others = [(name, value) for name, value in request.args.items() if name != parameter]
+    return ", ".join(
+        f'<{request.path}?{urlencode([*others, (parameter, target)])}>; rel="{relation}"'
+        for relation, target in targets.items()
+    )
