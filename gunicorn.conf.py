@@ -1,13 +1,18 @@
 """How Gunicorn serves the app. Every figure comes from a setting; see app/config.py."""
 
 import errno
+import json
 import os
 import socket
 import sys
+import uuid
 from typing import Any
+
+import gunicorn.util
 
 from app.cli import welcome
 from app.config import ConfigError, load_settings
+from app.core.headers import SECURITY
 from app.extensions import db
 
 try:
@@ -30,6 +35,30 @@ control_socket_disable = True
 forwarded_allow_ips = ""  # Which proxies are believed is the setting TRUSTED_PROXIES, and the app's business.
 accesslog = None  # The app writes a line for each request, with its id.
 loglevel = "warning" if settings["FLASK_ENV"] == "development" else "info"
+
+
+def write_json_error(connection: socket.socket, status: int, reason: str, _message: str) -> None:
+    """Refuse what is not HTTP in the one shape of errors; Gunicorn's own is a page that quotes the request."""
+    request_id = uuid.uuid4().hex
+    error = {
+        "error": reason,
+        "message": "The request is not well-formed HTTP, or its head is too large.",
+        "code": "malformed_request",
+        "request_id": request_id,
+    }
+    body = json.dumps(error).encode() + b"\n"
+    headers = SECURITY | {
+        "Connection": "close",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        "X-Request-ID": request_id,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    gunicorn.util.write_nonblock(connection, f"HTTP/1.1 {status} {reason}\r\n{head}\r\n".encode() + body)
+
+
+gunicorn.util.write_error = write_json_error
 
 
 def on_starting(_server: Any) -> None:

@@ -8,12 +8,6 @@ from app.todos import resources as todos
 from app.users import resources as users
 
 ROUTES = (
-    ("/", docs.Root),
-    ("/docs", docs.Docs),
-    ("/docs/<string:name>", docs.DocsAsset),
-    ("/openapi.json", docs.OpenApiDocument),
-    ("/health", health.Health),
-    ("/health/ready", health.Readiness),
     ("/auth/login", auth.Login),
     ("/auth/refresh", auth.Refresh),
     ("/auth/logout", auth.Logout),
@@ -28,4 +22,10 @@ ROUTES = (
     ("/api/v1/posts/<id:post_id>", posts.PostItem),
     ("/api/v1/todos", todos.TodoList),
     ("/api/v1/todos/<id:todo_id>", todos.TodoItem),
+    ("/", docs.Root),
+    ("/docs", docs.Docs),
+    ("/docs/<string:name>", docs.DocsAsset),
+    ("/openapi.json", docs.OpenApiDocument),
+    ("/health", health.Health),
+    ("/health/ready", health.Readiness),
 )

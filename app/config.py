@@ -5,6 +5,7 @@ falls back to its default. ``.env.example`` lists the same settings for people; 
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
 SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
 SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
+ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 PLACEHOLDERS = ("only-for-tests", "change", "default", "example", "secret", "password", "replace", "your-", "dev-")
 
 
@@ -74,16 +76,19 @@ def one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def words(text: str) -> list[str]:
-    """Read a list, separated by commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
+def origins(text: str) -> list[str]:
+    """Read a list of origins, separated by commas."""
+    found = [origin.strip() for origin in text.split(",") if origin.strip()]
+    if any(not ORIGIN.fullmatch(origin) for origin in found):
+        raise ValueError("must be origins like https://shop.example.com, separated by commas")
+    return found
 
 
 def database_url(text: str) -> str:
     """Read a SQLite or PostgreSQL address; a PostgreSQL one is given the driver that is installed."""
     try:
         url: URL = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError("must be an address like sqlite:///agora.db or postgresql://user:pw@host/name") from None
     backend = url.drivername.partition("+")[0]
     if backend in ("postgres", "postgresql"):
@@ -127,7 +132,7 @@ SETTINGS = (
         one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     ),
     Setting("SQLALCHEMY_ECHO", False, "Log every SQL statement.", flag),
-    Setting("CORS_ORIGINS", [], "Origins whose pages may call the API, separated by commas.", words),
+    Setting("CORS_ORIGINS", [], "Origins whose pages may call the API, separated by commas.", origins),
     Setting("RATELIMIT_ENABLED", True, "Limit how often a caller may try what invites guessing.", flag),
     Setting("JWT_ACCESS_TOKEN_EXPIRES", 3600, "Seconds that an access token lives.", number(1, 86400)),
     Setting(
@@ -183,8 +188,6 @@ def load_settings(
         _fill_in_for_development(settings, instance)
     if name == "production":
         problems += _unsafe_in_production(settings)
-    if not settings["DATABASE_URL"] and not problems:
-        problems.append("DATABASE_URL is not set.")
     if problems:
         raise ConfigError("The settings do not let Agora start:\n" + "\n".join(f"  - {p}" for p in problems))
     return settings
@@ -204,12 +207,13 @@ def _read(setting: Setting, sources: list[Mapping[str, Any]], problems: list[str
             return setting.parse(value)
         except ValueError as error:
             problems.append(f"{setting.name} {error}.")
-            return setting.default
+            return None
     return value
 
 
 def _fill_in_for_development(settings: dict[str, Any], instance: Path) -> None:
-    settings["DATABASE_URL"] = settings["DATABASE_URL"] or "sqlite:///agora.db"
+    if settings["DATABASE_URL"] == "":
+        settings["DATABASE_URL"] = "sqlite:///agora.db"
     for name in SECRETS:
         settings[name] = settings[name] or _kept_secret(instance / name.lower())
 
@@ -231,20 +235,21 @@ def _kept_secret(path: Path) -> str:
 
 
 def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:
-    problems = [problem for name in SECRETS if (problem := _weakness(name, settings[name]))]
-    if not settings["DATABASE_URL"]:
+    problems = [problem for name in SECRETS for problem in _weaknesses(name, settings[name])]
+    if settings["DATABASE_URL"] == "":
         problems.append("DATABASE_URL is not set.")
-    if any("*" in origin for origin in settings["CORS_ORIGINS"]):
+    if any("*" in origin for origin in settings["CORS_ORIGINS"] or ()):
         problems.append("CORS_ORIGINS must name its origins, without a wildcard.")
     return problems
 
 
-def _weakness(name: str, secret: str) -> str | None:
-    """Say what is wrong with a production secret, or None."""
+def _weaknesses(name: str, secret: str) -> list[str]:
+    """Say what is wrong with a production secret."""
     if not secret:
-        return f"{name} is not set."
+        return [f"{name} is not set."]
+    problems = []
     if any(word in secret.lower() for word in PLACEHOLDERS) or len(set(secret)) < 8:
-        return f"{name} is a default or guessable value."
+        problems.append(f"{name} is a default or guessable value.")
     if len(secret.encode()) < SECRET_BYTES:
-        return f"{name} is shorter than {SECRET_BYTES} bytes."
-    return None
+        problems.append(f"{name} is shorter than {SECRET_BYTES} bytes.")
+    return problems

@@ -5,8 +5,10 @@ from typing import Any, Literal
 from alembic import context
 from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
+from click import ClickException
 from flask import current_app
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.core.models import Base, UTCDateTime
 
@@ -35,7 +37,11 @@ def render_item(kind: str, item: Any, _autogen_context: Any) -> str | Literal[Fa
 def run_online() -> None:
     """Migrate over a connection of the app's engine."""
     engine = current_app.extensions["migrate"].db.engine
-    with engine.connect() as connection:
+    try:
+        connecting = engine.connect()
+    except DBAPIError as error:
+        raise ClickException(f"The database {engine.url} cannot be reached: {error.orig}") from None
+    with connecting as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT}"))
             connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT}"))

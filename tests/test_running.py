@@ -160,6 +160,30 @@ def test_the_service_runs_in_production_without_demo_data(checkout: Checkout) ->
     assert len(lines) >= 3
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 9000, 431),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x", 414),
+        (b"nonsense", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -1", 400),
+    ],
+)
+def test_what_is_not_http_is_refused_in_the_one_shape(checkout: Checkout, head: bytes, status: int) -> None:
+    checkout.run("flask", "prepare")
+    process = checkout.serve()
+    with socket.create_connection(("127.0.0.1", checkout.port), timeout=10) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    stop(process)
+    answered, _, body = received.partition(b"\r\n\r\n")
+    assert answered.split(b" ", 2)[1] == str(status).encode()
+    assert b"X-Content-Type-Options: nosniff" in answered
+    assert set(json.loads(body)) == {"error", "message", "code", "request_id"}
+
+
 def test_a_port_in_use_is_one_clear_sentence(checkout: Checkout) -> None:
     with socket.socket() as occupied:
         occupied.bind(("127.0.0.1", checkout.port))

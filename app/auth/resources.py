@@ -16,12 +16,12 @@ from app.auth.schemas import (
 from app.core.caller import Caller, bearer_token
 from app.core.endpoint import endpoint
 from app.core.errors import NotFound, Unauthorized
+from app.core.listing import Listing
 from app.core.permissions import ROLES, Access
-from app.core.query import Listing
 from app.core.resource import Resource
 from app.users.schemas import AccountSchema
 
-SESSIONS = Listing("sessions", SessionSchema, Session)
+SESSIONS = Listing("sessions", SessionSchema, Session, sort={"created_at": Session.created_at})
 
 
 class Login(Resource):

@@ -14,6 +14,7 @@ from app.core.caller import Caller
 from app.core.errors import NotFound, Unauthorized
 from app.core.models import Query, Record
 from app.core.permissions import ROLES
+from app.core.transaction import is_writing
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
@@ -27,7 +28,9 @@ def authenticate(token: str) -> Caller:
     """Give the caller of an access token: one query for session, user and role. Raises Unauthorized."""
     claims = tokens.read_token(token, audience=tokens.ACCESS)
     query = select(User.id, User.name, User.role)
-    row = db.session.execute(_of_live_session(query, claims)).one_or_none()
+    # Inside a unit of work the member is held, so that nobody is deleted while writing.
+    held = query.with_for_update(read=True, key_share=True, of=User) if is_writing() else query
+    row = db.session.execute(_of_live_session(held, claims)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
     return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id)
@@ -60,6 +63,7 @@ def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str,
 def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> dict[str, Any]:
     """Begin a session of a user whose credentials were checked, and give its first pair of tokens."""
     now = clock.now()
+    user = _held_account(user_id)
     db.session.execute(delete(Session).where(Session.user_id == user_id, Session.expires_at <= now))
     if new_hash:
         db.session.execute(update(User).where(User.id == user_id).values(password_hash=new_hash))
@@ -72,7 +76,7 @@ def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> 
     )
     db.session.add(session)
     db.session.flush()
-    return _new_tokens(session)
+    return {**_new_tokens(session), "user": user}
 
 
 def refresh(token: str) -> dict[str, Any]:
@@ -97,7 +101,7 @@ def refresh(token: str) -> dict[str, Any]:
             keeps_changes=True,
         )
     session.last_used_at = now
-    return _new_tokens(session)
+    return {**_new_tokens(session), "user": get_account(session.user_id)}
 
 
 def _new_tokens(session: Session) -> dict[str, Any]:
@@ -108,7 +112,6 @@ def _new_tokens(session: Session) -> dict[str, Any]:
         "refresh_token": token,
         "token_type": "Bearer",
         "expires_in": current_app.config["JWT_ACCESS_TOKEN_EXPIRES"],
-        "user": get_account(session.user_id),
     }
 
 
@@ -120,6 +123,15 @@ def get_account(user_id: int) -> Record:
 def sign_out(caller: Caller) -> None:
     """End the session that asks: its tokens are dead at once."""
     db.session.execute(delete(Session).where(Session.id == caller.session_id))
+
+
+def _held_account(user_id: int) -> Record:
+    """Give the account of a member who is signing in, held until then. Raises Unauthorized for a disabled one."""
+    query = select(*SHOWN).where(User.id == user_id, User.is_active).with_for_update(read=True, key_share=True)
+    user = db.session.execute(query).one_or_none()
+    if user is None:
+        raise Unauthorized("Invalid credentials", code="invalid_credentials")
+    return user
 
 
 def list_sessions(caller: Caller) -> Query:

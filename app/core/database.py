@@ -4,18 +4,24 @@ Reading in autocommit saves the BEGIN and ROLLBACK of every request that changes
 refuses a write that strays there. The session takes the reading engine unless a unit of work is under way.
 """
 
+import select
+import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
+from psycopg2 import OperationalError
+from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 READS = "reads"
 WRITING = "writing"
 CONNECT_TIMEOUT = 5  # seconds
+CLIENT_GRACE = 2  # seconds that a client waits longer than the server is told to work
 
 
 class RoutingSession(Session):
@@ -67,14 +73,29 @@ def _postgres_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict
 
 
 def init_app(app: Flask, db: SQLAlchemy) -> None:
-    """Teach SQLite's connections what PostgreSQL's know of themselves."""
+    """Bound every wait for PostgreSQL; teach SQLite's connections what PostgreSQL's know of themselves."""
     with app.app_context():
         if db.engine.dialect.name != "sqlite":
+            set_wait_callback(partial(_wait, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
             return
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_immediate)
         event.listen(db.engines[READS], "connect", _prepare_sqlite)
         event.listen(db.engines[READS], "connect", _only_read)
+
+
+def _wait(seconds: float, connection: Any) -> None:
+    """Wait for PostgreSQL's answer, but not for ever.
+
+    A server that is frozen does not keep its own time limits, and libpq has none for an answer. psycopg2 closes a
+    connection whose wait fails; the pool replaces it. https://www.psycopg.org/docs/advanced.html#green-support
+    """
+    deadline = time.monotonic() + seconds
+    while (state := connection.poll()) != POLL_OK:
+        poller = select.poll()
+        poller.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
+        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise OperationalError("the database did not answer in time")
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:

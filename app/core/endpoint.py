@@ -13,15 +13,20 @@ from typing import Any
 import orjson
 from flask import Response, current_app, g, request
 
+from app.core import conditional, idempotency
 from app.core.caller import NOBODY, Caller, recognise_caller
 from app.core.errors import AppError, Unauthorized
-from app.core.gate import READING, read_json
+from app.core.gate import READING, json_body, read_body
+from app.core.listing import Listing, page_of
 from app.core.permissions import Access
-from app.core.query import Listing, Parameter, link_header, page_of, parameters_of, read_parameters
+from app.core.query import TRUE_OR_FALSE, Parameter, read_parameters
 from app.core.schema import Schema, dump, load
-from app.core.transaction import unit_of_work
+from app.core.transaction import dry_run, unit_of_work
 
 Handler = Callable[..., Any]
+
+API = "/api/v1/"
+DRY_RUN = Parameter("dry_run", "Answer as the write would, and leave no trace.", TRUE_OR_FALSE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +34,14 @@ class Contract:
     """The declaration of one handler, and the decorator that puts it there. A handler's first argument is the caller.
 
     ``permission``: the permission that the caller needs, or the Access that takes its place.
+    ``target``: called with caller and path, gives what is to be changed, which the handler gets in place of the path's
+    ids. It raises NotFound or Forbidden, and does so before the body is looked at.
     ``body``: the schema of the JSON body, which the handler gets as keyword arguments; a PATCH needs none of its
     fields, and a POST or PUT those that are required.
     ``prepare``: called with caller, body and path, gives the body that the handler gets: for what is slow, and so must
     be done before the transaction begins.
     ``answer``: the schema of what the handler returns.
+    ``media_type``: what the answer is where the handler makes a Response of its own.
     ``listing``: the handler returns a query, and the answer is a page of it.
     ``status``: the status of success; 204 has no body, 201 a ``Location``.
     ``other_status``: a second status with the same answer, which the handler chooses by a Response of its own.
@@ -42,9 +50,11 @@ class Contract:
     """
 
     permission: str | Access
+    target: Callable[..., Any] | None = None
     body: type[Schema] | None = None
     prepare: Callable[..., dict[str, Any]] | None = None
     answer: type[Schema] | None = None
+    media_type: str | None = None
     listing: Listing | None = None
     status: int = 200
     other_status: int | None = None
@@ -56,63 +66,131 @@ class Contract:
 
         @wraps(handler)
         def perform(resource: Any, **path: int) -> Response:
-            return _perform(self, partial(handler, resource), path)
+            return _perform(_Call(self, resource, partial(handler, resource), path))
 
         perform.contract = self  # type: ignore[attr-defined]
+        perform.handler = handler  # type: ignore[attr-defined]
         return perform
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The query parameters that the endpoint takes."""
-        return parameters_of(self.listing)
 
     @property
     def looks_at_caller(self) -> bool:
         """Whether the answer depends on who asks."""
         return self.permission not in (Access.ANONYMOUS, Access.REFRESH)
 
+    def parameters(self, method: str, url: str) -> tuple[Parameter, ...]:
+        """Give the query parameters that the endpoint takes when it handles ``method`` at ``url``."""
+        if self.listing:
+            return self.listing.parameters
+        return (DRY_RUN,) if method not in READING and url.startswith(API) else ()
+
+    def takes_idempotency_key(self, method: str, url: str) -> bool:
+        """Tell whether a repeat with the same key is answered without a second effect."""
+        return method == "POST" and url.startswith(API) and self.looks_at_caller
+
+    def is_tagged(self, method: str) -> bool:
+        """Tell whether the answer has an entity tag."""
+        shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201
+        return self.answer is not None and shows_resource and (self.looks_at_caller or self.status == 201)
+
+    def checks_if_match(self, method: str, resource: Any) -> bool:
+        """Tell whether a write is refused when the resource has changed since the client has read it."""
+        reader = getattr(resource, "get", None)
+        return method in ("PUT", "PATCH", "DELETE") and reader is not None and reader.contract.answer is not None
+
 
 endpoint = Contract
 
 
-def _perform(contract: Contract, handler: Handler, path: dict[str, int]) -> Response:
-    caller = _authenticated(contract)
-    _authorise(contract, caller)
-    sent = read_parameters(contract.parameters)
-    body = _validated_body(contract)
+@dataclass(frozen=True)
+class _Call:
+    """One call of a handler: its contract, the resource that it belongs to, and the ids of the path."""
+
+    contract: Contract
+    resource: Any
+    handler: Handler
+    path: dict[str, int]
+
+
+def _perform(call: _Call) -> Response:
+    contract = call.contract
+    g.cache_control = "private, no-cache" if contract.looks_at_caller else "no-store"
+    if request.method in READING:
+        return _execute(call)
+    read_body()  # Before the transaction: a slow client must not hold one open.
+    prepared = None
     if contract.prepare:
-        body = contract.prepare(caller, body, **path)
+        caller = _authorised(contract)
+        _targets(call, caller)
+        prepared = contract.prepare(caller, _validated_body(contract), **call.path)
+    isolated = contract.checks_if_match(request.method, call.resource) and conditional.is_asked()
+    return unit_of_work(lambda: _execute(call, prepared), isolated=isolated)
+
+
+def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
+    """Authenticate, authorise, validate, execute and serialise. For a write, all of it is in the transaction.
+
+    Looking the caller up in there keeps a member from writing while being deleted, at no more queries.
+    """
+    contract = call.contract
+    caller = _authorised(contract)
+    targets = _targets(call, caller)
+    sent = read_parameters(contract.parameters(request.method, call_url()), caller)
+    body = _validated_body(contract) if prepared is None else prepared
 
     def answer() -> Response:
-        return _answer(contract, handler(caller, **path, **body), sent, caller=caller)
+        return _answer(contract, call.handler(caller, *targets, **body), sent, caller=caller)
 
-    if request.method in READING:
+    if sent.get("dry_run"):
+        g.dry_run = True
+        return dry_run(lambda: _without_ids(_checked(call, caller, answer)))
+    if contract.takes_idempotency_key(request.method, call_url()) and (key := idempotency.sent_key()) is not None:
+        return idempotency.once(key, json_body() if contract.body else None, answer, caller=caller)
+    return _checked(call, caller, answer)
+
+
+def _targets(call: _Call, caller: Caller) -> tuple[Any, ...]:
+    """Give what a handler is called with beside the caller: what is to be changed, or the ids of the path."""
+    if call.contract.target:
+        return (call.contract.target(caller, **call.path),)
+    return tuple(call.path.values())
+
+
+def call_url() -> str:
+    """Give the rule of the URL that the request has come to."""
+    return request.url_rule.rule if request.url_rule else ""
+
+
+def _checked(call: _Call, caller: Caller, answer: Callable[[], Response]) -> Response:
+    """Answer, if the resource is still what an If-Match names."""
+    if not (conditional.is_asked() and call.contract.checks_if_match(request.method, call.resource)):
         return answer()
-    return unit_of_work(answer)
+    reader = call.resource.get
+
+    def current() -> Response:
+        return _answer(reader.contract, reader.handler(call.resource, caller, **call.path), {}, caller=caller)
+
+    response: Response = conditional.execute_if_unchanged(current, answer)
+    return response
 
 
-def _authenticated(contract: Contract) -> Caller:
+def _authorised(contract: Contract) -> Caller:
+    """Give the caller. Raises Unauthorized, or Forbidden for one without the permission."""
     if not contract.looks_at_caller:
-        g.cache_control = "no-store"
         return NOBODY
-    g.cache_control = "private, no-cache"
-    return recognise_caller()
-
-
-def _authorise(contract: Contract, caller: Caller) -> None:
-    if isinstance(contract.permission, Access):
-        if contract.permission is Access.SIGNED_IN and caller is NOBODY:
-            raise Unauthorized
-        return
+    caller = recognise_caller()
+    if contract.permission is Access.PUBLIC:
+        return caller
     if caller is NOBODY:
         raise Unauthorized
-    caller.demand(contract.permission)
+    if isinstance(contract.permission, str):
+        caller.demand(contract.permission)
+    return caller
 
 
 def _validated_body(contract: Contract) -> dict[str, Any]:
     if contract.body is None:
         return {}
-    return load(contract.body, read_json(), partial=request.method == "PATCH")
+    return load(contract.body, json_body(), partial=request.method == "PATCH")
 
 
 def _answer(contract: Contract, result: Any, sent: dict[str, Any], *, caller: Caller) -> Response:
@@ -121,12 +199,22 @@ def _answer(contract: Contract, result: Any, sent: dict[str, Any], *, caller: Ca
         return result
     if contract.listing:
         page = page_of(contract.listing, result, sent, caller=caller)
-        return json_response(page, headers={"Link": link_header(page["page"], page["pages"])})
+        return json_response(page.body, headers={"Link": page.link})
     if contract.answer is None:
         return Response(status=contract.status)
     shown = dump(contract.answer, result, caller)
     headers = {"Location": contract.location.format(**shown)} if contract.location else None
-    return json_response(shown, contract.status, headers=headers)
+    response = json_response(shown, contract.status, headers=headers)
+    return conditional.tag(response) if contract.is_tagged(request.method) else response
+
+
+def _without_ids(response: Response) -> Response:
+    """Take from the answer of a dry run what is not there: the id, the URL and the tag of what would be made."""
+    if response.status_code == 201:
+        response.set_data(orjson.dumps({**orjson.loads(response.get_data()), "id": None}) + b"\n")
+    for name in ("Location", "ETag"):
+        response.headers.pop(name, None)
+    return response
 
 
 def json_response(value: Any, status: int = 200, *, headers: dict[str, str] | None = None) -> Response:

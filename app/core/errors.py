@@ -99,6 +99,22 @@ class Conflict(AppError):
     message = "Something has changed meanwhile. Look again, then try again."
 
 
+class PreconditionFailed(AppError):
+    """If-Match names another state of the resource than the present one."""
+
+    status = 412
+    code = "precondition_failed"
+    message = "It has changed since you have read it. Read it again."
+
+
+class Unprocessable(AppError):
+    """A well-formed request that contradicts an earlier one."""
+
+    status = 422
+    code = "unprocessable"
+    message = "This contradicts an earlier request."
+
+
 class PayloadTooLarge(AppError):
     """A body above the limit."""
 
@@ -178,7 +194,7 @@ def _broken_constraint(error: sql.IntegrityError) -> AppError:
 def _shape(error: AppError) -> dict[str, Any]:
     title = HTTPStatus(error.status).phrase
     more = {"errors": error.errors} if error.errors else {}
-    if any(kind == PROBLEM and quality > 0 for kind, quality in request.accept_mimetypes):
+    if any(kind.partition(";")[0].lower() == PROBLEM and quality > 0 for kind, quality in request.accept_mimetypes):
         words = {"type": "about:blank", "title": title, "status": error.status, "detail": error.message}
     else:
         words = {"error": title, "message": error.message}

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
 from app.core.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
@@ -41,9 +42,9 @@ def _is_clean(raw: bytes) -> bool:
         return False
 
 
-def read_json() -> Any:
+def json_body() -> Any:
     """Give the request's JSON body. Raises UnsupportedMediaType, PayloadTooLarge or BadRequest."""
-    raw = _read_body()
+    raw = read_body()
     _check_content_type(empty=not raw)
     try:
         text = raw.decode("utf-8")
@@ -56,21 +57,31 @@ def read_json() -> Any:
     return value
 
 
-def _read_body() -> bytes:
-    """Give the body, whether its size was announced or not.
+def read_body() -> bytes:
+    """Give the body, whether its size was announced or not. Raises PayloadTooLarge.
 
-    Werkzeug cuts a body of unannounced size off at the limit, without a word; so it is let read one byte more.
+    Werkzeug cuts a body of unannounced size off at the limit, and takes one that breaks off for whole, without a word:
+    so it is let read one byte more, and the length is compared. Raises BadRequest for a body that did not arrive whole.
     """
     limit = current_app.config["MAX_CONTENT_LENGTH"]
     request.max_content_length = limit + 1
-    raw = request.get_data(cache=False)
+    try:
+        raw = request.get_data()
+    except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
+        if isinstance(error, RequestEntityTooLarge):
+            raise PayloadTooLarge from None
+        raise BadRequest("The body could not be read.") from error
     if len(raw) > limit:
         raise PayloadTooLarge
+    if len(raw) < (request.content_length or 0):
+        raise BadRequest("The body is shorter than its Content-Length.")
     return raw
 
 
 def _check_content_type(*, empty: bool) -> None:
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    transfer = request.headers.get("Transfer-Encoding", "chunked").strip().lower()
+    if coding not in ("identity", "") or transfer != "chunked":
         raise UnsupportedMediaType
     mimetype, options = parse_options_header(request.headers.get("Content-Type"))
     if empty and not mimetype:

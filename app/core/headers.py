@@ -50,6 +50,8 @@ def _finish(response: Response) -> Response:
         headers.setdefault(name, value)
     if request.is_secure:
         headers["Strict-Transport-Security"] = HSTS
+    if g.get("dry_run"):
+        headers["Dry-Run"] = "true"
     cache_control = g.get("cache_control", "no-store")
     headers.setdefault("Cache-Control", cache_control)
     if cache_control.startswith("private"):

@@ -104,7 +104,9 @@ class Listing:
             base, _, _operator = name.partition("__")
             if base in self.filters:
                 filter_ = self.filters[base]
-                prepared = [filter_.prepare(one) for one in value] if isinstance(value, list) else filter_.prepare(value)
+                prepared = (
+                    [filter_.prepare(one) for one in value] if isinstance(value, list) else filter_.prepare(value)
+                )
                 query = query.where(COMPARISONS[name.removeprefix(base)][1](filter_.column, prepared))
         if "q" in sent and issubclass(self.model, Searchable):
             text = self.model.search_text

@@ -1,5 +1,6 @@
 """The base of all tables, and the column types that mean the same on SQLite and PostgreSQL."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeAlias
 
@@ -12,13 +13,14 @@ from sqlalchemy import (
     MetaData,
     Select,
     String,
+    Text,
     TypeDecorator,
     event,
     inspect,
 )
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, declared_attr, mapped_column
 
 from app.core import clock
 
@@ -80,6 +82,11 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime, int: BigId}
 
 
+def fold(text: str) -> str:
+    """Give a text as it is searched: without regard to case."""
+    return text.casefold()
+
+
 def _moment_of_creation(context: DefaultExecutionContext) -> Any:
     return context.get_current_parameters()["created_at"]  # type: ignore[no-untyped-call]
 
@@ -94,9 +101,33 @@ class Row(Base):
     updated_at: Mapped[datetime] = mapped_column(default=_moment_of_creation, sort_order=2)
 
 
+class Searchable(Row):
+    """A table of which some columns can be searched: their folded text is kept beside them."""
+
+    __abstract__ = True
+    searched: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def text_of(cls, values: Mapping[str, Any]) -> str:
+        """Give the text to search in, of a row with ``values``."""
+        return fold("\n".join(values[name] for name in cls.searched))
+
+    @declared_attr
+    def search_text(cls) -> Mapped[str]:  # noqa: N805
+        """The folded text of the searched columns; SQL knows case only in part, and differently."""
+
+        def of_new_row(context: DefaultExecutionContext) -> str:
+            values = context.get_current_parameters()  # type: ignore[no-untyped-call]
+            return cls.text_of(values)
+
+        return mapped_column(Text, default=of_new_row, sort_order=3)
+
+
 @event.listens_for(Row, "before_update", propagate=True)
 def _mark_as_changed(_mapper: Mapper[Any], _connection: Any, row: Row) -> None:
     """Move ``updated_at`` on with each real change, even with two in one tick of the clock."""
     session: Session | None = inspect(row).session
     if session is not None and session.is_modified(row, include_collections=False):
+        if isinstance(row, Searchable):
+            row.search_text = row.text_of({name: getattr(row, name) for name in row.searched})
         row.updated_at = max(clock.now(), row.updated_at + timedelta(microseconds=1))

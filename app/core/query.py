@@ -9,12 +9,15 @@ from typing import Any
 from flask import request
 from marshmallow import fields
 
+from app.core.caller import Caller
 from app.core.errors import BadRequest, ValidationFailed
 from app.core.schema import MAX_ID, NOT_BLANK, Choice
 
 MAX_NUMBER = 2**31 - 1
 MAX_TEXT = 200
-RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 Json = dict[str, Any]
@@ -38,11 +41,14 @@ class Parameter:
     permission: str | None = None
 
 
-def read_parameters(known: Iterable[Parameter]) -> dict[str, Any]:
-    """Give the values of the query parameters that were sent. Raises BadRequest for one unknown, sent twice or bad."""
+def read_parameters(known: Iterable[Parameter], caller: Caller) -> dict[str, Any]:
+    """Give the values of the query parameters that were sent.
+
+    Raises BadRequest for one that is not ``known``, or not to this caller, and for one sent twice or of a bad value.
+    """
     if not request.query_string:
         return {}
-    by_name = {parameter.name: parameter for parameter in known}
+    by_name = {p.name: p for p in known if p.permission is None or caller.may(p.permission)}
     values: dict[str, Any] = {}
     errors: dict[str, list[str]] = {}
     for name, texts in request.args.lists():

@@ -73,6 +73,7 @@ class Choice(fields.String):
     def __init__(self, *choices: str, **kwargs: Any) -> None:
         one_of = validate.OneOf(choices, error=f"Must be one of {', '.join(choices)}.")
         super().__init__(validate=one_of, **kwargs)
+        self.choices = choices
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):

@@ -28,7 +28,7 @@ def count(query: Query) -> int:
     known = _remembered(key)
     if known is not None:
         return known
-    bounded = query.with_only_columns(literal_column("1"), maintain_column_froms=True).limit(EXACT + 1)
+    bounded: Query = query.with_only_columns(literal_column("1"), maintain_column_froms=True).limit(EXACT + 1)
     found = db.session.scalar(select(func.count()).select_from(bounded.subquery())) or 0
     if found > EXACT:
         found = db.session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
@@ -39,7 +39,8 @@ def count(query: Query) -> int:
 def _key(query: Query) -> Any:
     """Tell queries apart by their statement and their values, as SQLAlchemy's own cache does."""
     key = query._generate_cache_key()
-    assert key is not None, "a list's query can be cached"
+    if key is None:
+        raise TypeError("the query of a list holds something that SQLAlchemy cannot tell apart")
     return db.engine.url, key.key, tuple(repr(parameter.effective_value) for parameter in key.bindparams)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from sqlalchemy.exc import DBAPIError
 
@@ -19,15 +19,24 @@ ATTEMPTS = 3
 RETRIED = ("40001", "40P01")
 
 
-def unit_of_work(work: Callable[[], T]) -> T:
+class _Undone(Exception):
+    """Carries the result of a dry run out of the transaction that it undoes."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+
+def unit_of_work(work: Callable[[], T], *, isolated: bool = False) -> T:
     """Run ``work`` in one transaction and give its result: all of it is kept, or nothing.
+
+    With ``isolated``, all that it reads is of one moment, and a write to what has changed since runs it again.
 
     A transaction that the database refuses for another one's sake is run again, up to three times; so ``work`` does
     nothing but work on the database. An error rolls back, except one that ``keeps_changes``.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _attempt(work)
+            return _attempt(work, isolated=isolated)
         except DBAPIError as error:
             if attempt == ATTEMPTS or getattr(error.orig, "pgcode", None) not in RETRIED:
                 raise
@@ -35,12 +44,21 @@ def unit_of_work(work: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _attempt(work: Callable[[], T]) -> T:
+def is_writing() -> bool:
+    """Tell whether a unit of work is under way."""
+    return WRITING in db.session.info
+
+
+def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
     db.session.close()  # What was read before belongs to the reading engine.
     db.session.info[WRITING] = True
     try:
         try:
+            if isolated and db.engine.dialect.name == "postgresql":
+                db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             result = work()
+        except _Undone as undone:
+            return cast(T, undone.result)
         except AppError as error:
             if error.keeps_changes:
                 db.session.commit()
@@ -50,3 +68,8 @@ def _attempt(work: Callable[[], T]) -> T:
     finally:
         db.session.close()
         del db.session.info[WRITING]
+
+
+def dry_run(work: Callable[[], Any]) -> NoReturn:
+    """Run ``work`` inside a unit of work, which gives its result and keeps nothing of it."""
+    raise _Undone(work())

@@ -63,7 +63,7 @@ class Root(Resource):
 class OpenApiDocument(Resource):
     """The contract, for programs."""
 
-    @endpoint(permission=Access.ANONYMOUS)
+    @endpoint(permission=Access.ANONYMOUS, media_type="application/json")
     def get(self, _caller: Caller) -> Response:
         """Read this document: OpenAPI 3.1, made from the code."""
         response = json_response(_document())
@@ -79,7 +79,7 @@ def _document() -> dict[str, Any]:
 class Docs(Resource):
     """The contract, for people."""
 
-    @endpoint(permission=Access.ANONYMOUS)
+    @endpoint(permission=Access.ANONYMOUS, media_type="text/html")
     def get(self, _caller: Caller) -> Response:
         """Show the documentation as a page."""
         return _asset("docs.html")
@@ -88,7 +88,7 @@ class Docs(Resource):
 class DocsAsset(Resource):
     """What the page is made of."""
 
-    @endpoint(permission=Access.ANONYMOUS, errors=(NotFound,))
+    @endpoint(permission=Access.ANONYMOUS, media_type="*/*", errors=(NotFound,))
     def get(self, _caller: Caller, name: str) -> Response:
         """Read a file of the documentation page."""
         if name not in ASSETS:
@@ -97,6 +97,6 @@ class DocsAsset(Resource):
 
 
 def _asset(name: str) -> Response:
-    response: Response = send_from_directory(ASSETS[name], name, max_age=3600)
+    response: Response = send_from_directory(ASSETS[name], name, max_age=3600, conditional=False)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response

@@ -6,6 +6,7 @@ from flask import Response
 
 from app.core.caller import Caller
 from app.core.endpoint import endpoint, json_response
+from app.core.errors import TRY_AGAIN
 from app.core.permissions import Access
 from app.core.resource import Resource
 from app.health import service
@@ -28,4 +29,6 @@ class Readiness(Resource):
     def get(self, _caller: Caller) -> Response:
         """Tell whether the database and its migrations are there: 503 with the same body if not."""
         answer = service.readiness()
-        return json_response(answer, 200 if answer["status"] == "healthy" else 503)
+        if answer["status"] == "healthy":
+            return json_response(answer)
+        return json_response(answer, 503, headers=TRY_AGAIN)

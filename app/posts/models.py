@@ -3,20 +3,23 @@
 from sqlalchemy import Boolean, ForeignKey, Index, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Row, length_check, text_type
+from app.core.models import NEVER_REUSE_IDS, Searchable, length_check, text_type
 
 TITLE_LENGTH = 200
 CONTENT_LENGTH = 50_000
 
 
-class Post(Row):
+class Post(Searchable):
     """A post. A hidden one is seen by its author and by moderators."""
 
     __tablename__ = "posts"
+    searched = ("title", "content")
     __table_args__ = (
         length_check("title", TITLE_LENGTH, least=1),
         length_check("content", CONTENT_LENGTH, least=1),
         Index(None, "created_at", "id"),
+        Index(None, "updated_at", "id"),
+        Index(None, "title", "id"),
         Index(None, "user_id", "created_at", "id"),
         NEVER_REUSE_IDS,
     )

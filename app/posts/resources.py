@@ -5,14 +5,20 @@ from typing import Any
 from app.core.caller import Caller
 from app.core.endpoint import endpoint
 from app.core.errors import NotFound
+from app.core.listing import Filter, Listing
 from app.core.permissions import Access
-from app.core.query import Listing
 from app.core.resource import Resource
 from app.posts import service
 from app.posts.models import Post
 from app.posts.schemas import PostSchema
 
-POSTS = Listing("posts", PostSchema, Post)
+POSTS = Listing(
+    "posts",
+    PostSchema,
+    Post,
+    sort={"created_at": Post.created_at, "updated_at": Post.updated_at, "title": Post.title},
+    filters={"user_id": Filter(Post.user_id), "created_at": Filter(Post.created_at)},
+)
 
 
 class PostList(Resource):
@@ -37,20 +43,32 @@ class PostItem(Resource):
         """Read a post."""
         return service.get_post(caller, post_id)
 
-    @endpoint(permission="post:write", body=PostSchema, answer=PostSchema, errors=(NotFound,))
-    def put(self, caller: Caller, post_id: int, **fields: Any) -> Any:
+    @endpoint(
+        permission="post:write",
+        target=service.changeable_post,
+        body=PostSchema,
+        answer=PostSchema,
+        errors=(NotFound,),
+    )
+    def put(self, caller: Caller, post: Post, **fields: Any) -> Any:
         """Replace a post: one's own, or any for moderators."""
-        return service.update_post(caller, post_id, **fields)
+        return service.update_post(caller, post, **fields)
 
-    @endpoint(permission="post:write", body=PostSchema, answer=PostSchema, errors=(NotFound,))
-    def patch(self, caller: Caller, post_id: int, **changes: Any) -> Any:
+    @endpoint(
+        permission="post:write",
+        target=service.changeable_post,
+        body=PostSchema,
+        answer=PostSchema,
+        errors=(NotFound,),
+    )
+    def patch(self, caller: Caller, post: Post, **changes: Any) -> Any:
         """Change some of a post's fields: one's own, or any for moderators."""
-        return service.update_post(caller, post_id, **changes)
+        return service.update_post(caller, post, **changes)
 
-    @endpoint(permission="post:write", status=204, errors=(NotFound,))
-    def delete(self, caller: Caller, post_id: int) -> None:
+    @endpoint(permission="post:write", target=service.changeable_post, status=204, errors=(NotFound,))
+    def delete(self, _caller: Caller, post: Post) -> None:
         """Delete a post: one's own, or any for moderators."""
-        service.delete_post(caller, post_id)
+        service.delete_post(post)
 
 
 class UserPostList(Resource):

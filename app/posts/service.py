@@ -47,29 +47,28 @@ def create_post(caller: Caller, **fields: Any) -> Record:
     return db.session.execute(new).one()
 
 
-def update_post(caller: Caller, post_id: int, **changes: Any) -> Record:
-    """Change a post; what is absent stays. Raises NotFound or Forbidden."""
-    post = _changeable(caller, post_id)
-    _demand_moderator_to_hide(caller, changes)
-    for name, value in changes.items():
-        setattr(post, name, value)
-    db.session.flush()
-    return get_post(caller, post_id)
-
-
-def delete_post(caller: Caller, post_id: int) -> None:
-    """Delete a post. Raises NotFound or Forbidden."""
-    db.session.delete(_changeable(caller, post_id))
-
-
-def _changeable(caller: Caller, post_id: int) -> Post:
-    """Give the post, locked, for its author or a moderator."""
+def changeable_post(caller: Caller, post_id: int) -> Post:
+    """Give the post, locked, to its author or a moderator. Raises NotFound, or Forbidden to others who may see it."""
     post = db.session.get(Post, post_id, with_for_update=True)
     if post is None or (post.is_hidden and post.user_id != caller.id and not caller.may(MODERATE)):
         raise NotFound
     if post.user_id != caller.id:
         caller.demand(MODERATE)
     return post
+
+
+def update_post(caller: Caller, post: Post, **changes: Any) -> Record:
+    """Change a post; what is absent stays. Raises Forbidden where one who is no moderator sends ``is_hidden``."""
+    _demand_moderator_to_hide(caller, changes)
+    for name, value in changes.items():
+        setattr(post, name, value)
+    db.session.flush()
+    return get_post(caller, post.id)
+
+
+def delete_post(post: Post) -> None:
+    """Delete a post."""
+    db.session.delete(post)
 
 
 def _demand_moderator_to_hide(caller: Caller, fields: dict[str, Any]) -> None:

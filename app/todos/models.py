@@ -15,6 +15,7 @@ class Todo(Row):
     __table_args__ = (
         length_check("task", TASK_LENGTH, least=1),
         Index(None, "user_id", "created_at", "id"),
+        Index(None, "user_id", "task", "id"),
         NEVER_REUSE_IDS,
     )
 

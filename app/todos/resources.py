@@ -5,13 +5,19 @@ from typing import Any
 from app.core.caller import Caller
 from app.core.endpoint import endpoint
 from app.core.errors import NotFound
-from app.core.query import Listing
+from app.core.listing import Filter, Listing
 from app.core.resource import Resource
 from app.todos import service
 from app.todos.models import Todo
 from app.todos.schemas import TodoSchema
 
-TODOS = Listing("todos", TodoSchema, Todo)
+TODOS = Listing(
+    "todos",
+    TodoSchema,
+    Todo,
+    sort={"created_at": Todo.created_at, "task": Todo.task},
+    filters={"done": Filter(Todo.done)},
+)
 
 
 class TodoList(Resource):
@@ -36,17 +42,29 @@ class TodoItem(Resource):
         """Read one of your todos."""
         return service.get_todo(caller, todo_id)
 
-    @endpoint(permission="todo:write", body=TodoSchema, answer=TodoSchema, errors=(NotFound,))
-    def put(self, caller: Caller, todo_id: int, **fields: Any) -> Any:
+    @endpoint(
+        permission="todo:write",
+        target=service.own_todo,
+        body=TodoSchema,
+        answer=TodoSchema,
+        errors=(NotFound,),
+    )
+    def put(self, _caller: Caller, todo: Todo, **fields: Any) -> Any:
         """Replace one of your todos."""
-        return service.update_todo(caller, todo_id, **fields)
+        return service.update_todo(todo, **fields)
 
-    @endpoint(permission="todo:write", body=TodoSchema, answer=TodoSchema, errors=(NotFound,))
-    def patch(self, caller: Caller, todo_id: int, **changes: Any) -> Any:
+    @endpoint(
+        permission="todo:write",
+        target=service.own_todo,
+        body=TodoSchema,
+        answer=TodoSchema,
+        errors=(NotFound,),
+    )
+    def patch(self, _caller: Caller, todo: Todo, **changes: Any) -> Any:
         """Change some of the fields of one of your todos."""
-        return service.update_todo(caller, todo_id, **changes)
+        return service.update_todo(todo, **changes)
 
-    @endpoint(permission="todo:write", status=204, errors=(NotFound,))
-    def delete(self, caller: Caller, todo_id: int) -> None:
+    @endpoint(permission="todo:write", target=service.own_todo, status=204, errors=(NotFound,))
+    def delete(self, _caller: Caller, todo: Todo) -> None:
         """Delete one of your todos."""
-        service.delete_todo(caller, todo_id)
+        service.delete_todo(todo)

@@ -34,26 +34,25 @@ def create_todo(caller: Caller, **fields: Any) -> Record:
     return db.session.execute(new).one()
 
 
-def update_todo(caller: Caller, todo_id: int, **changes: Any) -> Todo:
-    """Change one of the caller's todos; what is absent stays. Raises NotFound."""
-    todo = _own(caller, todo_id)
+def own_todo(caller: Caller, todo_id: int) -> Todo:
+    """Give one of the caller's todos, locked, to be changed. Raises NotFound."""
+    todo = db.session.get(Todo, todo_id, with_for_update=True)
+    if todo is None or todo.user_id != caller.member_id:
+        raise NotFound
+    return todo
+
+
+def update_todo(todo: Todo, **changes: Any) -> Todo:
+    """Change a todo; what is absent stays."""
     for name, value in changes.items():
         setattr(todo, name, value)
     db.session.flush()
     return todo
 
 
-def delete_todo(caller: Caller, todo_id: int) -> None:
-    """Delete one of the caller's todos. Raises NotFound."""
-    db.session.delete(_own(caller, todo_id))
-
-
-def _own(caller: Caller, todo_id: int) -> Todo:
-    """Give one of the caller's todos, locked."""
-    todo = db.session.get(Todo, todo_id, with_for_update=True)
-    if todo is None or todo.user_id != caller.member_id:
-        raise NotFound
-    return todo
+def delete_todo(todo: Todo) -> None:
+    """Delete a todo."""
+    db.session.delete(todo)
 
 
 @user_deleting.listen

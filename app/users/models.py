@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, CheckConstraint, UniqueConstraint, false, true
+from sqlalchemy import Boolean, CheckConstraint, Index, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Row, length_check, text_type
+from app.core.models import NEVER_REUSE_IDS, Searchable, length_check, text_type
 from app.core.permissions import ROLES
 
 NAME_LENGTH = (2, 80)
@@ -13,10 +13,11 @@ EMAIL_LENGTH = 120
 DELETED_NAME = "deleted member"
 
 
-class User(Row):
+class User(Searchable):
     """A member. The row of a deleted one stays, without the person: the books refer to it."""
 
     __tablename__ = "users"
+    searched = ("name",)
     __table_args__ = (
         UniqueConstraint(
             "email_key",
@@ -32,6 +33,8 @@ class User(Row):
         CheckConstraint("(deleted_at IS NULL) = (email IS NOT NULL)", name="erased"),
         length_check("name", NAME_LENGTH[1], least=NAME_LENGTH[0]),
         length_check("email", EMAIL_LENGTH),
+        Index(None, "created_at", "id"),
+        Index(None, "name", "id"),
         NEVER_REUSE_IDS,
     )
 

@@ -15,7 +15,7 @@ LENGTH = (8, 128)
 def check_password(password: str) -> None:
     """Raise marshmallow's ValidationError, with every reason, for a password that is too easy to guess."""
     reasons = []
-    if not any(character.isdigit() for character in password):
+    if not any(character.isdecimal() for character in password):
         reasons.append("Must contain a digit.")
     if not any(character.isupper() for character in password):
         reasons.append("Must contain an upper-case letter.")

@@ -5,14 +5,25 @@ from typing import Any
 from app.core.caller import Caller
 from app.core.endpoint import endpoint
 from app.core.errors import Conflict, NotFound
+from app.core.listing import Filter, Listing
 from app.core.permissions import Access
-from app.core.query import Listing
 from app.core.resource import Resource
 from app.users import service
-from app.users.models import User
+from app.users.models import User, email_key
 from app.users.schemas import AccountSchema, SignUpSchema, UserSchema
 
-USERS = Listing("users", UserSchema, User)
+USERS = Listing(
+    "users",
+    UserSchema,
+    User,
+    sort={"created_at": User.created_at, "name": User.name},
+    filters={
+        "created_at": Filter(User.created_at),
+        "email": Filter(User.email_key, permission=service.MANAGE, prepare=email_key),
+        "role": Filter(User.role, permission=service.MANAGE),
+        "is_active": Filter(User.is_active, permission=service.MANAGE),
+    },
+)
 
 
 class UserList(Resource):
@@ -47,6 +58,7 @@ class UserItem(Resource):
 
     @endpoint(
         permission="user:write",
+        target=service.changeable_user,
         body=UserSchema,
         prepare=service.check_update,
         answer=UserSchema,
@@ -61,6 +73,7 @@ class UserItem(Resource):
 
     @endpoint(
         permission="user:write",
+        target=service.changeable_user,
         body=UserSchema,
         prepare=service.check_update,
         answer=UserSchema,
@@ -73,7 +86,7 @@ class UserItem(Resource):
         """
         return service.update_user(caller, user_id, **changes)
 
-    @endpoint(permission="user:write", status=204, errors=(NotFound, Conflict))
-    def delete(self, caller: Caller, user_id: int) -> None:
+    @endpoint(permission="user:write", target=service.changeable_user, status=204, errors=(NotFound, Conflict))
+    def delete(self, _caller: Caller, user_id: int) -> None:
         """Delete an account: the person, posts and todos are erased for good."""
-        service.delete_user(caller, user_id)
+        service.delete_user(user_id)

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from app.core import clock
+from app.core import clock, idempotency
 from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.hooks import Hook
@@ -12,6 +12,8 @@ from app.core.models import Query, Record
 from app.extensions import db
 from app.users.models import DELETED_NAME, User, email_key
 from app.users.passwords import hash_password, verify_password
+
+MANAGE = "user:manage"
 
 # Run in the transaction that deletes a member; whoever keeps something of the member's erases it or refuses.
 user_deleting: Hook[User] = Hook()
@@ -32,7 +34,7 @@ SHOWN = (
 def list_users(caller: Caller) -> Query:
     """Give the query of the members that ``caller`` may see: the active ones, admins see all."""
     query = select(*SHOWN).where(User.deleted_at.is_(None))
-    return query if caller.may("user:manage") else query.where(User.is_active)
+    return query if caller.may(MANAGE) else query.where(User.is_active)
 
 
 def get_user(caller: Caller, user_id: int) -> Record:
@@ -62,7 +64,7 @@ def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> di
     One's own address changes only with the current password beside it.
     """
     password = changes.pop("current_password", None)
-    _demand_rights(caller, user_id, changes)
+    _demand_admin(caller, changes)
     if caller.id == user_id and "email" in changes:
         email, password_hash = _credentials(user_id)
         if changes["email"] != email and not (password and verify_password(password_hash, password)):
@@ -70,9 +72,17 @@ def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> di
     return changes
 
 
+def changeable_user(caller: Caller, user_id: int) -> int:
+    """Give the id of a member whom ``caller`` may change: one's own, any for admins. Raises NotFound or Forbidden."""
+    get_user(caller, user_id)
+    if caller.id != user_id:
+        caller.demand(MANAGE)
+    return user_id
+
+
 def update_user(caller: Caller, user_id: int, **changes: Any) -> Record:
-    """Change a member's fields; what is absent stays. Raises NotFound, Forbidden, or Conflict for the last admin."""
-    _demand_rights(caller, user_id, changes)
+    """Change a member's fields; what is absent stays. Raises Forbidden, or Conflict for the last admin."""
+    _demand_admin(caller, changes)
     user = _locked(user_id, demoting=changes.get("role", "admin") != "admin" or changes.get("is_active") is False)
     if "email" in changes and changes["email"] != user.email:
         changes |= {"email_key": email_key(changes["email"]), "email_verified": False}
@@ -82,11 +92,11 @@ def update_user(caller: Caller, user_id: int, **changes: Any) -> Record:
     return get_user(caller, user_id)
 
 
-def delete_user(caller: Caller, user_id: int) -> None:
+def delete_user(user_id: int) -> None:
     """Erase a person and what is theirs; the row stays for the books, under another name."""
-    _demand_rights(caller, user_id, {})
-    user = _locked(user_id, demoting=True)
+    user = _locked(user_id, demoting=True, deleting=True)
     user_deleting.run(user)
+    idempotency.forget(user_id)
     user.name = DELETED_NAME
     user.email = user.email_key = user.password_hash = None
     user.is_active = user.email_verified = False
@@ -94,10 +104,9 @@ def delete_user(caller: Caller, user_id: int) -> None:
     user.deleted_at = clock.now()
 
 
-def _demand_rights(caller: Caller, user_id: int, changes: dict[str, Any]) -> None:
-    get_user(caller, user_id)
-    if caller.id != user_id or changes.keys() & {"role", "is_active"}:
-        caller.demand("user:manage")
+def _demand_admin(caller: Caller, changes: dict[str, Any]) -> None:
+    if changes.keys() & {"role", "is_active"}:
+        caller.demand(MANAGE)
 
 
 def _credentials(user_id: int) -> tuple[str | None, str | None]:
@@ -105,16 +114,17 @@ def _credentials(user_id: int) -> tuple[str | None, str | None]:
     return row.email, row.password_hash
 
 
-def _locked(user_id: int, *, demoting: bool) -> User:
-    """Give the member to change, locked; with ``demoting``, refuse when no other admin is active.
+def _locked(user_id: int, *, demoting: bool, deleting: bool = False) -> User:
+    """Give the member to change or delete, locked; with ``demoting``, refuse when no other admin is active.
 
     The admins are locked too, in the order of their ids, so that two of them cannot demote each other at once.
     """
     if demoting:
         active_admins = select(User.id).where(User.role == "admin", User.is_active).order_by(User.id)
-        if list(db.session.scalars(active_admins.with_for_update())) == [user_id]:
+        if list(db.session.scalars(active_admins.with_for_update(key_share=True))) == [user_id]:
             raise Conflict("The last active admin must stay one.", code="last_admin")
-    user = db.session.get(User, user_id, with_for_update=True)
+    # Deleting waits for whatever the member is writing, which holds FOR KEY SHARE; other changes need not.
+    user = db.session.get(User, user_id, with_for_update={"key_share": not deleting})
     if user is None or user.deleted_at is not None:
         raise NotFound
     return user

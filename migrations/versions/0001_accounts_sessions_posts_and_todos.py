@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("deleted_at", MOMENT, nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("updated_at", MOMENT, nullable=False),
+        sa.Column("search_text", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "role IN ('member', 'moderator', 'treasurer', 'admin')",
             name=op.f("ck_users_role"),
@@ -47,6 +48,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("email_key", name=op.f("uq_users_email_key")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_users_created_at_id"), "users", ["created_at", "id"])
+    op.create_index(op.f("ix_users_name_id"), "users", ["name", "id"])
     op.create_table(
         "posts",
         sa.Column("id", ID, nullable=False),
@@ -56,6 +59,7 @@ def upgrade() -> None:
         sa.Column("is_hidden", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("updated_at", MOMENT, nullable=False),
+        sa.Column("search_text", sa.Text(), nullable=False),
         sa.CheckConstraint("length(content) BETWEEN 1 AND 50000", name=op.f("ck_posts_content_length")),
         sa.CheckConstraint("length(title) BETWEEN 1 AND 200", name=op.f("ck_posts_title_length")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_posts_user_id_users")),
@@ -64,6 +68,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_posts_created_at_id"), "posts", ["created_at", "id"])
     op.create_index(op.f("ix_posts_user_id_created_at_id"), "posts", ["user_id", "created_at", "id"])
+    op.create_index(op.f("ix_posts_updated_at_id"), "posts", ["updated_at", "id"])
+    op.create_index(op.f("ix_posts_title_id"), "posts", ["title", "id"])
     op.create_table(
         "sessions",
         sa.Column("id", ID, nullable=False),
@@ -101,6 +107,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_todos_user_id_created_at_id"), "todos", ["user_id", "created_at", "id"])
+    op.create_index(op.f("ix_todos_user_id_task_id"), "todos", ["user_id", "task", "id"])
     op.create_table(
         "refresh_tokens",
         sa.Column("jti", text(36), nullable=False),

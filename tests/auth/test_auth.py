@@ -73,10 +73,10 @@ def test_who_is_deleted_or_disabled_while_signing_in_is_not_let_in(
 ) -> None:
     admin, member = as_user("admin"), as_user()
 
-    def after_the_password_was_checked(work: Callable[[], Any]) -> Any:
+    def after_the_password_was_checked(work: Callable[[], Any], **kwargs: Any) -> Any:
         monkeypatch.undo()
         assert getattr(admin, method)(f"/api/v1/users/{member.user_id}", **sent).status_code in (200, 204)
-        return unit_of_work(work)
+        return unit_of_work(work, **kwargs)
 
     monkeypatch.setattr(endpoint, "unit_of_work", after_the_password_was_checked)
     assert client.post(LOGIN, json=credentials(member)).status_code == 401

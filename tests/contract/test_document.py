@@ -23,7 +23,9 @@ def test_every_route_is_documented_with_what_it_takes_answers_and_refuses(app: F
     assert operation["tags"]
     assert str(route.contract.status) in operation["responses"]
     assert ("requestBody" in operation) == (route.contract.body is not None)
-    assert {p["name"] for p in operation.get("parameters", [])} == {p.name for p in route.contract.parameters}
+    assert {p["name"] for p in operation.get("parameters", []) if p["in"] == "query"} == {
+        p.name for p in route.contract.parameters(route.method, route.rule)
+    }
     if operation["security"]:
         assert "401" in operation["responses"]
 

@@ -45,6 +45,16 @@ ODD_VALUES: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def owner(as_user: AsUser) -> CheckedClient:
+    """A member who owns number 1 of everything, so that the body is what is wrong with a request."""
+    member = as_user("admin")
+    assert member.user_id == 1
+    for url, body in (("posts", {"title": "t", "content": "c"}), ("todos", {"task": "x"})):
+        assert member.post(f"/api/v1/{url}", json=body).get_json()["id"] == 1
+    return member
+
+
 def check_lists(client: CheckedClient) -> None:
     for route in LISTS:
         assert route.call(client).status_code in (200, 404)
@@ -52,15 +62,15 @@ def check_lists(client: CheckedClient) -> None:
 
 @pytest.mark.parametrize("route", BODIES, ids=names)
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
-def test_a_body_that_is_not_well_formed_is_400(as_user: AsUser, route: Route, body: bytes) -> None:
-    answer = route.call(as_user(), data=body, content_type="application/json")
+def test_a_body_that_is_not_well_formed_is_400(owner: CheckedClient, route: Route, body: bytes) -> None:
+    answer = route.call(owner, data=body, content_type="application/json")
     assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("route", BODIES, ids=names)
 @pytest.mark.parametrize("sent", NOT_TAKEN.values(), ids=NOT_TAKEN)
-def test_a_body_that_is_not_json_in_utf_8_is_415(as_user: AsUser, route: Route, sent: dict[str, Any]) -> None:
-    assert route.call(as_user(), **{"data": b"{}", **sent}).status_code == 415
+def test_a_body_that_is_not_json_in_utf_8_is_415(owner: CheckedClient, route: Route, sent: dict[str, Any]) -> None:
+    assert route.call(owner, **{"data": b"{}", **sent}).status_code == 415
 
 
 @pytest.mark.parametrize("route", BODIES, ids=names)
@@ -74,17 +84,18 @@ def test_a_body_above_a_mebibyte_is_413(as_user: AsUser, route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", BODIES, ids=names)
-def test_odd_values_in_any_field_are_refused_or_kept_but_never_break_anything(as_user: AsUser, route: Route) -> None:
-    member = as_user("admin")
+def test_odd_values_in_any_field_are_refused_or_kept_but_never_break_anything(
+    owner: CheckedClient, route: Route
+) -> None:
     assert route.contract.body
-    good = {"email": member.email, "password": PASSWORD, "name": "Name", "title": "t", "content": "c", "task": "x"}
+    good = {"email": owner.email, "password": PASSWORD, "name": "Name", "title": "t", "content": "c", "task": "x"}
     fields = route.contract.body().fields
     for name in [*fields, "unknown", "", "__class__", "a.b"]:
         for value in ODD_VALUES:
             body = {key: item for key, item in good.items() if key in fields} | {name: value}
-            answer = route.call(member, data=json.dumps(body), content_type="application/json")
+            answer = route.call(owner, data=json.dumps(body), content_type="application/json")
             assert answer.status_code < 500, (name, value)
-    check_lists(member)
+    check_lists(owner)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=names)
@@ -125,3 +136,34 @@ def test_a_token_elsewhere_than_in_the_header_is_none(as_user: AsUser, client: C
 
 def test_a_body_of_an_endpoint_that_reads_none_is_bounded_too(as_user: AsUser) -> None:
     assert as_user().post("/auth/logout", data=b"x" * 1_048_577).status_code == 413
+
+
+def test_a_body_that_breaks_off_is_not_executed(owner: CheckedClient) -> None:
+    answer = owner.post(
+        "/api/v1/todos",
+        data=b'{"task": "x"}',
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": "100"},
+    )
+    assert answer.status_code == 400
+    assert owner.get("/api/v1/todos").get_json()["total"] == 1
+
+
+class BrokenInput:
+    """What a server gives when a client breaks the rules of chunked transfer."""
+
+    def read(self, _size: int = -1) -> bytes:
+        raise RuntimeError("Invalid chunk size: 'zz'")
+
+
+def test_a_transfer_that_breaks_its_own_rules_is_400(owner: CheckedClient) -> None:
+    broken = {"wsgi.input": BrokenInput(), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = owner.post("/api/v1/todos", content_type="application/json", environ_overrides=broken)
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "bad_request")
+
+
+def test_rights_are_told_before_what_is_wrong_with_the_body(owner: CheckedClient, as_user: AsUser) -> None:
+    stranger = as_user()
+    for url, status in (("posts/1", 403), ("todos/1", 404), ("users/1", 403), ("posts/7", 404), ("users/7", 404)):
+        for method in ("PUT", "PATCH"):
+            assert stranger.open(f"/api/v1/{url}", method=method, json={"id": 5}).status_code == status

@@ -338,9 +338,9 @@ def test_of_two_admins_who_remove_each_other_at_once_one_remains(
     admins = as_user("admin"), as_user("admin")
     both_are_let_in = Barrier(2)
 
-    def after_both_are_let_in(work: Callable[[], Any]) -> Any:
+    def after_both_are_let_in(work: Callable[[], Any], **kwargs: Any) -> Any:
         both_are_let_in.wait()
-        return unit_of_work(work)
+        return unit_of_work(work, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(endpoint, "unit_of_work", after_both_are_let_in)
@@ -350,7 +350,7 @@ def test_of_two_admins_who_remove_each_other_at_once_one_remains(
         )
     lost, won = sorted(answers, key=lambda answer: answer.status_code, reverse=True)
     assert won.status_code in (200, 204)
-    assert (lost.status_code, lost.get_json()["code"]) == (409, "last_admin")
+    assert lost.status_code in (401, 403, 409)  # deleted or demoted before, or refused as the last one
     remaining = [admin for admin in admins if admin.get("/auth/me").get_json().get("role") == "admin"]
     assert len(remaining) == 1
 
@@ -416,10 +416,10 @@ def test_what_a_member_writes_while_being_deleted_does_not_stay(
 ) -> None:
     admin, member = as_user("admin"), as_user()
 
-    def after_the_deletion(work: Callable[[], Any]) -> Any:
+    def after_the_deletion(work: Callable[[], Any], **kwargs: Any) -> Any:
         monkeypatch.undo()
         assert admin.delete(url_of(member)).status_code == 204
-        return unit_of_work(work)
+        return unit_of_work(work, **kwargs)
 
     monkeypatch.setattr(endpoint, "unit_of_work", after_the_deletion)
     assert member.post(url, json=body).status_code < 500
