@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_ENV=1 PIPENV_PIPFILE="$(CURDIR)/Pipfile" \
           $(BIN)/python -m pipenv
 
+# Nor does Flask read the .env of a parent folder.
+export FLASK_SKIP_DOTENV := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check lock clean
 
@@ -16,8 +19,8 @@ help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## Migrate, fill an empty development database, and serve at HOST:PORT
-	@$(BIN)/flask --app wsgi prepare
-	@exec $(BIN)/gunicorn
+	@$(BIN)/python -m flask --app wsgi prepare
+	@exec $(BIN)/python -m gunicorn
 
 test: $(VENV)/.installed-dev check ## Run the tests on SQLite and on PostgreSQL, and every check
 	@echo "==> Tests on SQLite"

@@ -21,7 +21,7 @@ except ConfigError as error:
     sys.exit(f"Error: {error.format_message()}")
 
 wsgi_app = "wsgi:app"
-bind = f"{settings['HOST']}:{settings['PORT']}"
+bind = f"{settings['HOST']}:{settings['PORT']}"  # An IPv6 address has its brackets already.
 workers = settings["WEB_CONCURRENCY"]
 threads = settings["WEB_THREADS"]
 worker_class = "gthread"
@@ -69,7 +69,7 @@ def on_starting(_server: Any) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings["HOST"], settings["PORT"]))
+            probe.bind((settings["HOST"].strip("[]"), settings["PORT"]))
         except OSError as error:
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
             sys.exit(f"Error: {bind} {reason}. Stop what uses it, or choose another with PORT=8001.")

@@ -3,9 +3,12 @@
 from app.auth import resources as auth
 from app.docs import resources as docs
 from app.health import resources as health
+from app.orders import resources as orders
 from app.posts import resources as posts
+from app.products import resources as products
 from app.todos import resources as todos
 from app.users import resources as users
+from app.wallet import resources as wallet
 
 ROUTES = (
     ("/auth/login", auth.Login),
@@ -22,6 +25,22 @@ ROUTES = (
     ("/api/v1/posts/<id:post_id>", posts.PostItem),
     ("/api/v1/todos", todos.TodoList),
     ("/api/v1/todos/<id:todo_id>", todos.TodoItem),
+    ("/api/v1/products", products.ProductList),
+    ("/api/v1/products/<id:product_id>", products.ProductItem),
+    ("/api/v1/orders", orders.OrderList),
+    ("/api/v1/orders/<id:order_id>", orders.OrderItem),
+    ("/api/v1/orders/<id:order_id>/completion", orders.Completion),
+    ("/api/v1/orders/<id:order_id>/cancellation", orders.Cancellation),
+    ("/api/v1/wallet", wallet.Wallet),
+    ("/api/v1/wallet/entries", wallet.WalletEntryList),
+    ("/api/v1/users/<id:user_id>/wallet", wallet.UserWallet),
+    ("/api/v1/users/<id:user_id>/wallet/entries", wallet.UserWalletEntryList),
+    ("/api/v1/transfers", wallet.TransferList),
+    ("/api/v1/transfers/<id:transfer_id>", wallet.TransferItem),
+    ("/api/v1/transfers/<id:transfer_id>/reversal", wallet.Reversal),
+    ("/api/v1/deposits", wallet.DepositList),
+    ("/api/v1/withdrawals", wallet.WithdrawalList),
+    ("/api/v1/ledger", wallet.Ledger),
     ("/", docs.Root),
     ("/docs", docs.Docs),
     ("/docs/<string:name>", docs.DocsAsset),

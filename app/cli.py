@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from app import demo
-from app.core import migrations
+from app.auth import service as auth
+from app.core import idempotency, migrations
 from app.core.constraints import declared_error
 from app.core.errors import ValidationFailed
 from app.core.permissions import ROLES
@@ -25,7 +26,7 @@ from app.users.schemas import SignUpSchema
 
 def init_app(app: Flask) -> None:
     """Add the commands to ``flask``."""
-    for command in (create_user, seed, prepare):
+    for command in (create_user, seed, prepare, purge):
         app.cli.add_command(command)
 
 
@@ -84,6 +85,15 @@ def prepare(context: click.Context) -> None:
             context.invoke(seed)
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
+
+
+@click.command()
+@with_appcontext
+def purge() -> None:
+    """Erase what has expired: idempotency keys, and sessions with their tokens."""
+    keys = unit_of_work(idempotency.purge)
+    sessions = unit_of_work(auth.purge_sessions)
+    click.echo(f"Erased {keys} idempotency keys and {sessions} sessions.")
 
 
 def _is_empty() -> bool:

@@ -84,6 +84,13 @@ def origins(text: str) -> list[str]:
     return found
 
 
+def currency(text: str) -> str:
+    """Read the code of a currency (ISO 4217)."""
+    if not re.fullmatch("[A-Z]{3}", text):
+        raise ValueError("must be three capital letters")
+    return text
+
+
 def database_url(text: str) -> str:
     """Read a SQLite or PostgreSQL address; a PostgreSQL one is given the driver that is installed."""
     try:
@@ -117,7 +124,7 @@ SETTINGS = (
         "A PostgreSQL server on which the tests make a database of their own. Without it they start one.",
         database_url,
     ),
-    Setting("HOST", "127.0.0.1", "The address that Gunicorn listens on."),
+    Setting("HOST", "127.0.0.1", "The address that Gunicorn listens on; of IPv6 in brackets, like [::1]."),
     Setting("PORT", 8000, "The port that Gunicorn listens on.", number(1, 65535)),
     Setting("WEB_CONCURRENCY", 2, "Worker processes of Gunicorn.", number(1, 256)),
     Setting("WEB_THREADS", 4, "Threads of each worker; also the size of its connection pools.", number(1, 256)),
@@ -143,6 +150,7 @@ SETTINGS = (
     ),
     Setting("PASSWORD_HASH_MEMORY", 19456, "KiB of memory that argon2 takes to hash.", number(8, 4194304)),
     Setting("PASSWORD_HASH_PASSES", 2, "How often argon2 passes over that memory.", number(1, 100)),
+    Setting("CURRENCY", "EUR", "The currency of the community's credits, three letters.", currency),
     Setting("PAGE_SIZE_DEFAULT", 20, "Items on a page when per_page is not given.", number(1, 1000)),
     Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
     Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),
@@ -229,8 +237,9 @@ def _kept_secret(path: Path) -> str:
             os.link(draft, path)
         except FileExistsError:
             pass  # Another process was faster, and its secret is the one that counts.
-        finally:
-            draft.unlink()
+        except OSError:
+            draft.replace(path)  # A file system without hard links.
+        draft.unlink(missing_ok=True)
     return path.read_text().strip()
 
 

@@ -7,6 +7,7 @@ from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from click import ClickException
 from flask import current_app
+from psycopg2.extensions import set_wait_callback
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -37,6 +38,7 @@ def render_item(kind: str, item: Any, _autogen_context: Any) -> str | Literal[Fa
 def run_online() -> None:
     """Migrate over a connection of the app's engine."""
     engine = current_app.extensions["migrate"].db.engine
+    set_wait_callback(None)  # The limit on waiting for an answer is for requests; an index may take longer.
     try:
         connecting = engine.connect()
     except DBAPIError as error:

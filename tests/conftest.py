@@ -1,5 +1,7 @@
 """One app on a database made by the migrations, on SQLite or PostgreSQL; every test is undone."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,11 @@ PASSWORD = "Correct-horse-1"
 
 AsUser = Callable[..., CheckedClient]
 Counter = Callable[[], Any]
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end the tests as Ctrl-C does, so that they stop the servers that they have started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,8 +77,13 @@ def undo() -> None:
         if db.engine.dialect.name == "postgresql":
             connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
             return
+        triggers = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
+        for name, _ in triggers:
+            connection.execute(text(f"DROP TRIGGER {name}"))
         for table in [*tables, "sqlite_sequence"]:
             connection.execute(text(f"DELETE FROM {table}"))
+        for _, sql in triggers:
+            connection.exec_driver_sql(sql)
 
 
 @pytest.fixture

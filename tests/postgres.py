@@ -79,6 +79,7 @@ def _own_server() -> Iterator[str]:
         cwd=home,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the tests, which stop it after they have cleaned up.
     )
     try:
         url = f"postgresql+psycopg2://agora@/postgres?host={home}"

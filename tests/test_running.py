@@ -223,6 +223,13 @@ def test_a_database_that_is_ahead_of_the_code_is_one_clear_sentence(checkout: Ch
     refused = checkout.run("flask", "prepare")
     assert (refused.returncode, "9999" in refused.stderr) == (1, True)
     assert "Traceback" not in refused.stderr
+    process = checkout.serve()  # while newer code is deployed, the old one goes on serving
+    assert checkout.get("/health/ready")["status"] == "healthy"
+    stop(process)
+
+
+def test_a_database_that_is_behind_the_code_is_not_ready(checkout: Checkout) -> None:
+    checkout.run("flask", "db", "upgrade", "0001")
     process = checkout.serve()
     with pytest.raises(urllib.error.HTTPError, match="503"):
         checkout.get("/health/ready")
@@ -240,6 +247,12 @@ def test_create_user_makes_an_account_in_any_role(checkout: Checkout) -> None:
         "flask", "create-user", "second@example.com", stdin="Second\nmember\nCorrect-horse-1\nCorrect-horse-1\n"
     )
     assert asked.returncode == 0, asked.stderr
+
+
+def test_purge_erases_what_has_expired(checkout: Checkout) -> None:
+    checkout.run("flask", "prepare")
+    purged = checkout.run("flask", "purge")
+    assert (purged.returncode, purged.stdout) == (0, "Erased 0 idempotency keys and 0 sessions.\n")
 
 
 @pytest.mark.parametrize(

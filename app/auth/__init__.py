@@ -6,6 +6,7 @@ from app.auth import tokens
 from app.auth.service import authenticate
 from app.core import caller
 from app.extensions import jwt
+from app.users import passwords
 
 
 def init_app(app: Flask) -> None:
@@ -13,3 +14,5 @@ def init_app(app: Flask) -> None:
     app.config.from_mapping(tokens.SETTINGS)
     jwt.init_app(app)
     caller.init_app(app, authenticate)
+    with app.app_context():
+        passwords.warm_up()

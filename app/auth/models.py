@@ -5,13 +5,13 @@ from datetime import datetime
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Base, Row, length_check, text_type
+from app.core.models import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
 
 ADDRESS_LENGTH = 45  # An IPv6 address with an IPv4 tail.
 AGENT_LENGTH = 200
 
 
-class Session(Row):
+class Session(Changeable):
     """One signing-in of one member, on one device. Its tokens live as long as this row."""
 
     __tablename__ = "sessions"

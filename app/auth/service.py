@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import CursorResult, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth import tokens
@@ -14,7 +14,7 @@ from app.core.caller import Caller
 from app.core.errors import NotFound, Unauthorized
 from app.core.models import Query, Record
 from app.core.permissions import ROLES
-from app.core.transaction import is_writing
+from app.core.transaction import is_writing, rows_of
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
@@ -24,27 +24,41 @@ from app.users.service import SHOWN, user_deleting
 OVERLAP = timedelta(seconds=10)
 
 
-def authenticate(token: str) -> Caller:
-    """Give the caller of an access token: one query for session, user and role. Raises Unauthorized."""
+# The session of a token's claims, if it is alive, and its user; built once, since every request asks for it.
+LIVE_SESSION = (
+    select(User.id, User.name, User.role)
+    .select_from(Session)
+    .join(User, User.id == Session.user_id)
+    .where(
+        Session.id == bindparam("session_id"),
+        Session.user_id == bindparam("user_id"),
+        Session.expires_at > bindparam("now"),
+        User.is_active,
+    )
+)
+# Inside a unit of work the member is held, so that nobody is deleted while writing.
+LIVE_SESSION_HELD = LIVE_SESSION.with_for_update(read=True, key_share=True, of=User)
+LIVE_SESSION_ALONE = LIVE_SESSION.with_for_update(of=User)
+LIVE_SESSION_TO_REFRESH = LIVE_SESSION.with_only_columns(Session).with_for_update(of=Session)
+
+
+def authenticate(token: str, *, alone: bool) -> Caller:
+    """Give the caller of an access token: one query for session, user and role. Raises Unauthorized.
+
+    ``alone``: the caller's own row is about to be changed, and a lock that is strengthened later invites deadlocks.
+    """
     claims = tokens.read_token(token, audience=tokens.ACCESS)
-    query = select(User.id, User.name, User.role)
-    # Inside a unit of work the member is held, so that nobody is deleted while writing.
-    held = query.with_for_update(read=True, key_share=True, of=User) if is_writing() else query
-    row = db.session.execute(_of_live_session(held, claims)).one_or_none()
+    query = LIVE_SESSION
+    if is_writing():
+        query = LIVE_SESSION_ALONE if alone else LIVE_SESSION_HELD
+    row = db.session.execute(query, _values(claims)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
     return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id)
 
 
-def _of_live_session(query: Query, claims: tokens.Claims) -> Query:
-    """Narrow ``query`` to the user of a session that is alive, if there is one."""
-    return query.select_from(Session).where(
-        Session.id == claims.session_id,
-        Session.user_id == claims.user_id,
-        Session.expires_at > clock.now(),
-        User.id == Session.user_id,
-        User.is_active,
-    )
+def _values(claims: tokens.Claims) -> dict[str, Any]:
+    return {"session_id": claims.session_id, "user_id": claims.user_id, "now": clock.now()}
 
 
 def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str, Any]:
@@ -86,8 +100,8 @@ def refresh(token: str) -> dict[str, Any]:
     session ends (RFC 9700, section 4.14.2). Raises Unauthorized.
     """
     claims = tokens.read_token(token, audience=tokens.REFRESH)
-    session = db.session.scalars(_of_live_session(select(Session), claims).with_for_update(of=Session)).one_or_none()
-    given_out = session and db.session.get(RefreshToken, claims.jti)
+    session: Session | None = db.session.scalars(LIVE_SESSION_TO_REFRESH, _values(claims)).one_or_none()
+    given_out = db.session.get(RefreshToken, claims.jti) if session else None
     if session is None or given_out is None:
         raise Unauthorized("The session has ended.", code="session_ended")
     now = clock.now()
@@ -115,9 +129,12 @@ def _new_tokens(session: Session) -> dict[str, Any]:
     }
 
 
+ACCOUNT = select(*SHOWN).where(User.id == bindparam("user_id"))
+
+
 def get_account(user_id: int) -> Record:
     """Give a member's account."""
-    return db.session.execute(select(*SHOWN).where(User.id == user_id)).one()
+    return db.session.execute(ACCOUNT, {"user_id": user_id}).one()
 
 
 def sign_out(caller: Caller) -> None:
@@ -150,16 +167,18 @@ def list_sessions(caller: Caller) -> Query:
 
 def end_session(caller: Caller, session_id: int) -> None:
     """End one of the caller's sessions: its tokens are dead at once. Raises NotFound."""
-    ended: CursorResult[Any] = db.session.execute(  # type: ignore[assignment]
-        delete(Session).where(Session.id == session_id, Session.user_id == caller.member_id)
-    )
-    if not ended.rowcount:
+    if not rows_of(delete(Session).where(Session.id == session_id, Session.user_id == caller.member_id)):
         raise NotFound
 
 
 def end_other_sessions(caller: Caller) -> None:
     """End all of the caller's sessions but the one that asks."""
     db.session.execute(delete(Session).where(Session.user_id == caller.member_id, Session.id != caller.session_id))
+
+
+def purge_sessions() -> int:
+    """Erase the sessions that have expired, and give their number."""
+    return rows_of(delete(Session).where(Session.expires_at <= clock.now()))
 
 
 @user_deleting.listen

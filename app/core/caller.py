@@ -1,8 +1,7 @@
 """Who is asking. The core knows a caller's shape; how one is recognised is told to it by ``auth``."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from flask import Flask, current_app, request
 
@@ -41,8 +40,14 @@ NOBODY = Caller(id=None)
 EXTENSION = "agora-authenticate"
 
 
-def init_app(app: Flask, authenticate: Callable[[str], Caller]) -> None:
-    """Use ``authenticate``, which takes a token and gives its caller or raises Unauthorized."""
+class Authenticator(Protocol):
+    """Gives the caller of a token, or raises Unauthorized. ``alone``: the caller's own row is about to be changed."""
+
+    def __call__(self, token: str, *, alone: bool) -> Caller: ...  # noqa: D102
+
+
+def init_app(app: Flask, authenticate: Authenticator) -> None:
+    """Recognise callers by ``authenticate``."""
     app.extensions[EXTENSION] = authenticate
 
 
@@ -57,9 +62,9 @@ def bearer_token() -> str | None:
     return token.strip()
 
 
-def recognise_caller() -> Caller:
+def recognise_caller(*, alone: bool = False) -> Caller:
     """Give the caller that the request's token speaks for; NOBODY without one. Raises Unauthorized for a bad one."""
     token = bearer_token()
     if token is None:
         return NOBODY
-    return cast(Caller, current_app.extensions[EXTENSION](token))
+    return cast(Caller, current_app.extensions[EXTENSION](token, alone=alone))

@@ -5,14 +5,13 @@ whenever that differs; a row's ``updated_at`` moves on with each change, so it d
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
 from flask import Response, request
 from werkzeug.datastructures import ETags
 
-from app.core.errors import Conflict, PreconditionFailed
+from app.core.errors import PreconditionFailed
 
 DIGEST_SIZE = 16  # bytes
 
@@ -39,16 +38,13 @@ def is_asked() -> bool:
 
 
 def execute_if_unchanged(current: Callable[[], Response], execute: Callable[[], Any]) -> Any:
-    """Run ``execute`` if the client's If-Match names the ``current`` representation.
+    """Run ``execute`` if the client's If-Match names the ``current`` representation; else raise PreconditionFailed.
 
-    Raises PreconditionFailed otherwise; but who may not change it at all is told that. Both callables run in one
-    transaction that sees one state and fails, to be run again, if what it changes has changed since.
+    Both run in one transaction that sees one state and fails, to be run again, if what it changes has changed since.
     """
-    if _names(request.if_match, tag_of(current().get_data())):
-        return execute()
-    with suppress(Conflict):
-        execute()
-    raise PreconditionFailed
+    if not _names(request.if_match, tag_of(current().get_data())):
+        raise PreconditionFailed
+    return execute()
 
 
 def _names(tags: ETags, entity_tag: str) -> bool:

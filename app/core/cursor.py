@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, UnaryExpression, and_, literal, or_, tuple
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import BadRequest
-from app.core.models import Record
+from app.core.models import Record, UTCDateTime
 from app.core.query import Kind
 
 # The columns of an order, and whether each is descending.
@@ -46,10 +46,12 @@ def read(text: str, order: Order, bound_to: str) -> list[Any]:
     """
     try:
         values = _signer(bound_to).loads(text)
+        if _signer(bound_to).dumps(values) != text:
+            raise BadData("Spare bits of its last character were changed.")
     except BadData:
         raise BadRequest("The cursor does not belong to this list, sort and filter.", code="invalid_cursor") from None
     return [
-        datetime.fromisoformat(value) if column.type.python_type is datetime else value
+        datetime.fromisoformat(value) if isinstance(column.type, UTCDateTime) else value
         for value, (column, _) in zip(values, order, strict=True)
     ]
 

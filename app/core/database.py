@@ -21,6 +21,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 READS = "reads"
 WRITING = "writing"
 CONNECT_TIMEOUT = 5  # seconds
+CONNECTED = 0  # libpq's CONNECTION_OK
 CLIENT_GRACE = 2  # seconds that a client waits longer than the server is told to work
 
 
@@ -43,6 +44,7 @@ def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": settings["LOCK_TIMEOUT"],
         "pool_pre_ping": not sqlite,
+        "hide_parameters": not settings["SQLALCHEMY_ECHO"],  # An error in the log quotes no password hash.
     }
 
     def connect_args(*, read_only: bool) -> dict[str, Any]:
@@ -66,7 +68,6 @@ def _postgres_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict
     }
     return {
         "application_name": "agora",
-        "connect_timeout": CONNECT_TIMEOUT,
         "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         "tcp_user_timeout": settings["REQUEST_TIMEOUT"] * 1000,
     }
@@ -85,12 +86,13 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
 
 
 def _wait(seconds: float, connection: Any) -> None:
-    """Wait for PostgreSQL's answer, but not for ever.
+    """Wait for PostgreSQL's answer, but not for ever. One callback serves all connections of the process.
 
     A server that is frozen does not keep its own time limits, and libpq has none for an answer. psycopg2 closes a
     connection whose wait fails; the pool replaces it. https://www.psycopg.org/docs/advanced.html#green-support
     """
-    deadline = time.monotonic() + seconds
+    limit = seconds if connection.info.status == CONNECTED else CONNECT_TIMEOUT
+    deadline = time.monotonic() + limit
     while (state := connection.poll()) != POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)

@@ -6,6 +6,7 @@ the answer is serialised, and the OpenAPI document is made; so the document cann
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
@@ -46,6 +47,7 @@ class Contract:
     ``status``: the status of success; 204 has no body, 201 a ``Location``.
     ``other_status``: a second status with the same answer, which the handler chooses by a Response of its own.
     ``location``: where the created thing is, with the answer's fields in braces.
+    ``changes_caller``: the caller's own row may be what is changed, so it is locked as such from the start.
     ``errors``: what else can go wrong, beyond what follows from the above.
     """
 
@@ -59,6 +61,7 @@ class Contract:
     status: int = 200
     other_status: int | None = None
     location: str | None = None
+    changes_caller: bool = False
     errors: tuple[type[AppError], ...] = ()
 
     def __call__(self, handler: Handler) -> Handler:
@@ -121,9 +124,12 @@ def _perform(call: _Call) -> Response:
     if contract.prepare:
         caller = _authorised(contract)
         _targets(call, caller)
+        _parameters(contract, caller)
         prepared = contract.prepare(caller, _validated_body(contract), **call.path)
     isolated = contract.checks_if_match(request.method, call.resource) and conditional.is_asked()
-    return unit_of_work(lambda: _execute(call, prepared), isolated=isolated)
+    keyed = contract.takes_idempotency_key(request.method, _rule()) and idempotency.HEADER in request.headers
+    with idempotency.waiting_for_the_first() if keyed else nullcontext():
+        return unit_of_work(lambda: _execute(call, prepared), isolated=isolated)
 
 
 def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
@@ -134,16 +140,17 @@ def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
     contract = call.contract
     caller = _authorised(contract)
     targets = _targets(call, caller)
-    sent = read_parameters(contract.parameters(request.method, call_url()), caller)
+    sent = _parameters(contract, caller)
+    g.dry_run = sent.get("dry_run", False)
     body = _validated_body(contract) if prepared is None else prepared
 
     def answer() -> Response:
         return _answer(contract, call.handler(caller, *targets, **body), sent, caller=caller)
 
-    if sent.get("dry_run"):
-        g.dry_run = True
+    key = idempotency.sent_key() if contract.takes_idempotency_key(request.method, _rule()) else None
+    if g.dry_run:
         return dry_run(lambda: _without_ids(_checked(call, caller, answer)))
-    if contract.takes_idempotency_key(request.method, call_url()) and (key := idempotency.sent_key()) is not None:
+    if key is not None:
         return idempotency.once(key, json_body() if contract.body else None, answer, caller=caller)
     return _checked(call, caller, answer)
 
@@ -155,9 +162,13 @@ def _targets(call: _Call, caller: Caller) -> tuple[Any, ...]:
     return tuple(call.path.values())
 
 
-def call_url() -> str:
+def _rule() -> str:
     """Give the rule of the URL that the request has come to."""
     return request.url_rule.rule if request.url_rule else ""
+
+
+def _parameters(contract: Contract, caller: Caller) -> dict[str, Any]:
+    return read_parameters(contract.parameters(request.method, _rule()), caller)
 
 
 def _checked(call: _Call, caller: Caller, answer: Callable[[], Response]) -> Response:
@@ -177,7 +188,7 @@ def _authorised(contract: Contract) -> Caller:
     """Give the caller. Raises Unauthorized, or Forbidden for one without the permission."""
     if not contract.looks_at_caller:
         return NOBODY
-    caller = recognise_caller()
+    caller = recognise_caller(alone=contract.changes_caller)
     if contract.permission is Access.PUBLIC:
         return caller
     if caller is NOBODY:

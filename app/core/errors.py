@@ -168,7 +168,7 @@ def _translated(error: Exception) -> AppError:
         case HTTPException():
             return _OfStatus(error)
         case sql.IntegrityError():
-            return _broken_constraint(error)
+            return broken_constraint(error)
         case sql.DataError():
             log.error("The database refused a value that the schema had let through", exc_info=error)
             return BadRequest("A value is out of range.")
@@ -182,7 +182,7 @@ def _translated(error: Exception) -> AppError:
     return AppError()
 
 
-def _broken_constraint(error: sql.IntegrityError) -> AppError:
+def broken_constraint(error: sql.IntegrityError) -> Conflict:
     """Tell in the field's words what a constraint's ``info`` says about its violation; without one, a 409."""
     declared = constraints.declared_error(error)
     if declared is None:

@@ -17,6 +17,7 @@ from werkzeug.http import parse_options_header
 from app.core.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 MAX_DEPTH = 32
+PARSED = "agora.json"
 READING = ("GET", "HEAD", "OPTIONS")
 JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
@@ -44,6 +45,8 @@ def _is_clean(raw: bytes) -> bool:
 
 def json_body() -> Any:
     """Give the request's JSON body. Raises UnsupportedMediaType, PayloadTooLarge or BadRequest."""
+    if PARSED in request.environ:
+        return request.environ[PARSED]
     raw = read_body()
     _check_content_type(empty=not raw)
     try:
@@ -54,6 +57,7 @@ def json_body() -> Any:
     except (ValueError, RecursionError):
         raise BadRequest("The body is not well-formed JSON.", code="malformed_json") from None
     _check_value(value, depth=1)
+    request.environ[PARSED] = value
     return value
 
 
@@ -120,5 +124,9 @@ def _check_value(value: Any, *, depth: int) -> None:
 
 
 def _check_text(text: str) -> None:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadRequest("A text holds a NUL or half a character (a lone surrogate).", code="malformed_json")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRequest("A text holds half a character (a lone surrogate).", code="malformed_json") from None
+    if "\0" in text:
+        raise BadRequest("A text holds a NUL.", code="malformed_json")

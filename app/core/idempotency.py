@@ -6,7 +6,8 @@ unique index until the first has ended. https://datatracker.ietf.org/doc/draft-i
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -14,12 +15,12 @@ from typing import Any
 from flask import Response, current_app, request
 from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import clock
 from app.core.caller import Caller
-from app.core.errors import Conflict, Unprocessable, ValidationFailed
+from app.core.errors import TRY_AGAIN, Conflict, Unprocessable, ValidationFailed, broken_constraint
 from app.core.models import NEVER_REUSE_IDS, Base, Record, text_type
 from app.extensions import db
 
@@ -29,6 +30,7 @@ LIFETIME = timedelta(hours=24)
 KEY_LENGTH = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 LOCK_NOT_AVAILABLE = "55P03"
+DATABASE_IS_LOCKED = "database is locked"  # as SQLite says it
 KEPT_HEADERS = ("Location", "ETag")
 
 
@@ -88,10 +90,12 @@ def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller
     try:
         with db.session.begin_nested():
             response = execute()
-    except Conflict as refusal:
-        _store(claimed, refusal.status, json.dumps({"code": refusal.code, "errors": refusal.errors}), refusal.message)
+    except (Conflict, IntegrityError) as error:
+        refusal = error if isinstance(error, Conflict) else broken_constraint(error)
+        told = {"message": refusal.message, "code": refusal.code, "errors": refusal.errors}
+        _store(claimed, refusal.status, json.dumps(told), "{}")
         refusal.keeps_changes = True
-        raise
+        raise refusal from None
     kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     _store(claimed, response.status_code, response.get_data(as_text=True), json.dumps(kept))
     return response
@@ -108,15 +112,24 @@ def _claim(row: dict[str, Any]) -> int | None:
         set_=fresh,
         where=IdempotencyKey.created_at <= now - LIFETIME,
     ).returning(IdempotencyKey.id)
+    return db.session.scalar(claim)
+
+
+@contextmanager
+def waiting_for_the_first() -> Iterator[None]:
+    """Tell a request with a key that it has waited in vain, so that it is sent again with the same key.
+
+    PostgreSQL waits for the key, SQLite for whoever is writing.
+    """
     try:
-        return db.session.scalar(claim)
+        yield
     except OperationalError as error:
-        if getattr(error.orig, "pgcode", None) != LOCK_NOT_AVAILABLE:
+        if getattr(error.orig, "pgcode", None) != LOCK_NOT_AVAILABLE and str(error.orig) != DATABASE_IS_LOCKED:
             raise
         raise Conflict(
             "The first request with this key is still under way.",
             code="idempotency_in_progress",
-            headers={"Retry-After": "1"},
+            headers=TRY_AGAIN,
         ) from None
 
 
@@ -125,7 +138,7 @@ def _replay(row: dict[str, Any]) -> Response:
     if kept.request_hash != row["request_hash"]:
         raise Unprocessable("This key was used before, with another request.", code="idempotency_mismatch")
     if kept.status == Conflict.status:
-        raise Conflict(kept.headers, **json.loads(kept.body), headers=REPLAYED)
+        raise Conflict(**json.loads(kept.body), headers=REPLAYED)
     headers = json.loads(kept.headers) | REPLAYED
     response: Response = current_app.response_class(kept.body, kept.status, headers, mimetype="application/json")
     return response
@@ -150,4 +163,4 @@ def forget(user_id: int) -> None:
 def purge() -> int:
     """Erase the keys that have expired, and give their number."""
     expired = IdempotencyKey.created_at <= clock.now() - LIFETIME
-    return len(db.session.scalars(delete(IdempotencyKey).where(expired).returning(IdempotencyKey.id)).all())
+    return db.session.execute(delete(IdempotencyKey).where(expired)).rowcount  # type: ignore[attr-defined,no-any-return]

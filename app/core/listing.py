@@ -3,7 +3,7 @@
 A resource declares its sortable keys, its filters and its searched text; all else follows from that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import eq, ge, gt, le, lt, ne
@@ -17,10 +17,11 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.core import cursor, total
 from app.core.caller import Caller
 from app.core.errors import ValidationFailed
-from app.core.models import Query, Row, Searchable, fold
+from app.core.models import Created, Query, Record, Searchable, fold
 from app.core.query import (
     PAGE_NUMBER,
     SHORT_TEXT,
+    TRUE_OR_FALSE,
     Kind,
     Parameter,
     kind_of,
@@ -44,6 +45,8 @@ COMPARISONS: dict[str, tuple[str, Callable[[Any, Any], ColumnElement[bool]]]] = 
     "__in": ("is one of", lambda column, values: column.in_(values)),
 }
 
+EQUALITIES = ("", "__ne", "__in")  # all that makes sense of true and false
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -62,14 +65,16 @@ class Filter:
 class Listing:
     """What a list publishes: the plural name of its items, how one is shown, its table, sort keys and filters.
 
-    The text of a Searchable ``model`` can be searched with ``q``.
+    The text of a Searchable ``model`` can be searched with ``q``. ``extend`` gives the items for the rows of a page,
+    where an item has more than its row.
     """
 
     name: str
     schema: type[Schema]
-    model: type[Row]
+    model: type[Created]
     sort: Mapping[str, Column]
     filters: Mapping[str, Filter] = field(default_factory=dict)
+    extend: Callable[[Sequence[Record]], Sequence[Any]] | None = None
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -96,7 +101,8 @@ class Listing:
             compared: Kind = list_of(kind, MOST_VALUES) if suffix == "__in" else kind
             return Parameter(name + suffix, f"Whose `{name}` {words} this.", compared, permission)
 
-        return [parameter(suffix, words) for suffix, (words, _) in COMPARISONS.items()]
+        suffixes = EQUALITIES if kind is TRUE_OR_FALSE else COMPARISONS
+        return [parameter(suffix, COMPARISONS[suffix][0]) for suffix in suffixes]
 
     def narrow(self, query: Query, sent: Mapping[str, Any]) -> Query:
         """Apply the filters and the search that were sent."""
@@ -192,8 +198,9 @@ def _page_by_cursor(
 UNBOUND = ("cursor", "per_page", "fields", "count")
 
 
-def _shown(listing: Listing, rows: Any, sent: Mapping[str, Any], caller: Caller) -> list[dict[str, Any]]:
-    items = [dump(listing.schema, row, caller) for row in rows]
+def _shown(listing: Listing, rows: Sequence[Record], sent: Mapping[str, Any], caller: Caller) -> list[dict[str, Any]]:
+    extended = listing.extend(rows) if listing.extend else rows
+    items = [dump(listing.schema, row, caller) for row in extended]
     if "fields" not in sent:
         return items
     wanted = set(sent["fields"])

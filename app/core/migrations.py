@@ -16,9 +16,13 @@ def known_revisions() -> tuple[str, ...]:
     return tuple(script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions())
 
 
-def head_revision() -> str:
-    """Give the newest revision that this code has."""
-    return known_revisions()[0]
+def has_all(connection: Connection) -> bool:
+    """Tell whether the database has every revision that this code has.
+
+    One that newer code has migrated further has them too: while it is deployed, the old code goes on serving.
+    """
+    revision = current_revision(connection)
+    return revision is not None and (revision == known_revisions()[0] or revision not in known_revisions())
 
 
 def current_revision(connection: Connection) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Dialect,
     Integer,
     MetaData,
+    Row,
     Select,
     String,
     Text,
@@ -18,7 +19,6 @@ from sqlalchemy import (
     event,
     inspect,
 )
-from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, declared_attr, mapped_column
 
@@ -26,7 +26,7 @@ from app.core import clock
 
 # A query of some columns, and a row of its result.
 Query: TypeAlias = Select[*tuple[Any, ...]]
-Record: TypeAlias = SqlRow[*tuple[Any, ...]]
+Record: TypeAlias = Row[*tuple[Any, ...]]
 
 # Ids and amounts are 64 bits wide. SQLite numbers rows by itself only in a column that it calls INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
@@ -91,17 +91,24 @@ def _moment_of_creation(context: DefaultExecutionContext) -> Any:
     return context.get_current_parameters()["created_at"]  # type: ignore[no-untyped-call]
 
 
-class Row(Base):
-    """A table with an id and the moments of a row's making and last change."""
+class Created(Base):
+    """A table with an id and the moment of a row's making."""
 
     __abstract__ = True
 
     id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
     created_at: Mapped[datetime] = mapped_column(default=lambda: clock.now(), sort_order=1)
+
+
+class Changeable(Created):
+    """A table whose rows change, with the moment of the last change."""
+
+    __abstract__ = True
+
     updated_at: Mapped[datetime] = mapped_column(default=_moment_of_creation, sort_order=2)
 
 
-class Searchable(Row):
+class Searchable(Changeable):
     """A table of which some columns can be searched: their folded text is kept beside them."""
 
     __abstract__ = True
@@ -123,8 +130,8 @@ class Searchable(Row):
         return mapped_column(Text, default=of_new_row, sort_order=3)
 
 
-@event.listens_for(Row, "before_update", propagate=True)
-def _mark_as_changed(_mapper: Mapper[Any], _connection: Any, row: Row) -> None:
+@event.listens_for(Changeable, "before_update", propagate=True)
+def _mark_as_changed(_mapper: Mapper[Any], _connection: Any, row: Changeable) -> None:
     """Move ``updated_at`` on with each real change, even with two in one tick of the clock."""
     session: Session | None = inspect(row).session
     if session is not None and session.is_modified(row, include_collections=False):

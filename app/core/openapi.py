@@ -10,7 +10,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from app.core.components import Components, reference
-from app.core.endpoint import Contract
+from app.core.endpoint import DRY_RUN, Contract
 from app.core.errors import (
     PROBLEM,
     AppError,
@@ -184,7 +184,13 @@ class _Operation:
             headers["ETag"] = "RFC 9110: changes with every change."
         if self.takes_key:
             headers["Idempotent-Replayed"] = "`true` on the answer to a repeat."
-        return {name: {"description": meaning, "schema": TEXT} for name, meaning in headers.items()}
+        if DRY_RUN in self.contract.parameters(self.method, self.rule.rule):
+            headers["Dry-Run"] = "`true` on the answer to a dry run."
+        always = {"X-Request-ID", "Link", "ETag" if self.reads else ""}
+        return {
+            name: {"description": meaning, "required": name in always, "schema": TEXT}
+            for name, meaning in headers.items()
+        }
 
     def _possible_errors(self) -> Iterator[type[AppError]]:
         """Give what follows from a declaration, and what it adds."""

@@ -2,10 +2,25 @@
 
 from enum import Enum
 
-MEMBER = frozenset({"user:write", "session:read", "session:write", "post:write", "todo:read", "todo:write"})
-MODERATOR = MEMBER | {"post:moderate"}
-TREASURER = MEMBER
-ADMIN = MODERATOR | {"user:manage"}
+MEMBER = frozenset(
+    {
+        "user:write",
+        "session:read",
+        "session:write",
+        "post:write",
+        "todo:read",
+        "todo:write",
+        "product:write",
+        "order:read",
+        "order:write",
+        "wallet:read",
+        "transfer:read",
+        "transfer:write",
+    }
+)
+MODERATOR = MEMBER | {"post:moderate", "product:moderate"}
+TREASURER = MEMBER | {"wallet:audit", "transfer:audit", "transfer:reverse", "credit:issue", "ledger:read"}
+ADMIN = MODERATOR | TREASURER | {"user:manage"}
 
 ROLES = {"member": MEMBER, "moderator": MODERATOR, "treasurer": TREASURER, "admin": ADMIN}
 

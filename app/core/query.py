@@ -119,8 +119,10 @@ def list_of(kind: Kind, most: int) -> Kind:
             raise ValueError(f"Must be 1 to {most} different values, separated by commas.")
         return [kind.parse(part) for part in parts]
 
-    array = {"type": "array", "items": kind.json_schema, "minItems": 1, "maxItems": most, "uniqueItems": True}
-    return Kind(parse, array)
+    items = kind.json_schema
+    if "pattern" in items:
+        items = {**items, "pattern": items["pattern"].replace(r"\u0000", r"\u0000,")}
+    return Kind(parse, {"type": "array", "items": items, "minItems": 1, "maxItems": most, "uniqueItems": True})
 
 
 PAGE_NUMBER = Kind(_page_number, {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER})

@@ -34,11 +34,14 @@ class IdConverter(BaseConverter):
 
 
 def route(app: Flask, routes: Iterable[tuple[str, type[Resource]]]) -> None:
-    """Put each resource at its URL."""
+    """Put each resource at its URL. Raises TypeError for a handler that declares no contract: it would be open."""
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     api = Api()
     for url, resource in routes:
+        for method in resource.methods or ():
+            if not hasattr(getattr(resource, method.lower()), "contract"):
+                raise TypeError(f"{resource.__name__} declares nothing for {method}: use @endpoint(...).")
         api.add_resource(resource, url, endpoint=resource.__name__)
     api.init_app(app)

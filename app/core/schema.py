@@ -18,7 +18,9 @@ from app.core.errors import ValidationFailed
 
 MAX_ID = 2**63 - 1
 NO_NUL = r"^[^\u0000]*$"
-NOT_BLANK = r"^[^\u0000]*[^\u0000\s][^\u0000]*$"
+# What str.strip() takes away, spelled out: \s means something else in each dialect of regular expressions.
+SPACES = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+NOT_BLANK = rf"^[^\u0000]*[^\u0000{SPACES}][^\u0000]*$"
 
 
 class Text(fields.String):
@@ -91,7 +93,7 @@ class Email(Text):
     PATTERN = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{LABEL}(?:\.{LABEL})+$"
 
     def __init__(self, most: int, **kwargs: Any) -> None:
-        super().__init__(3, most, metadata={"format": "email", "pattern": self.PATTERN}, **kwargs)
+        super().__init__(3, most, metadata={"pattern": self.PATTERN}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)

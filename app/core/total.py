@@ -4,6 +4,7 @@ Counting costs what reading costs, and on a large table it costs more than the p
 counted for a request whose total is not known yet to be larger.
 """
 
+import math
 import time
 from collections import OrderedDict
 from threading import Lock
@@ -46,7 +47,7 @@ def _key(query: Query) -> Any:
 
 def _remembered(key: Any) -> int | None:
     with _lock:
-        moment, found = _kept.get(key, (0.0, 0))
+        moment, found = _kept.get(key, (-math.inf, 0))
     return found if time.monotonic() - moment < SECONDS else None
 
 

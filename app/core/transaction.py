@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, cast
 
+from sqlalchemy import CursorResult, Delete, Update
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database import WRITING
@@ -68,6 +69,12 @@ def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
     finally:
         db.session.close()
         del db.session.info[WRITING]
+
+
+def rows_of(statement: Delete | Update) -> int:
+    """Execute a DELETE or UPDATE, and give the number of its rows."""
+    result = cast("CursorResult[Any]", db.session.execute(statement))
+    return result.rowcount
 
 
 def dry_run(work: Callable[[], Any]) -> NoReturn:

@@ -18,7 +18,7 @@ def readiness() -> dict[str, Any]:
     try:
         db.session.execute(text("SELECT 1"))
         checks["database"] = True
-        checks["migrations"] = migrations.current_revision(db.session.connection()) == migrations.head_revision()
+        checks["migrations"] = migrations.has_all(db.session.connection())
     except SQLAlchemyError as error:
         log.warning("Not ready: %s", type(error).__name__)
     return {"status": "healthy" if all(checks.values()) else "unhealthy", "checks": checks, "degraded": []}

@@ -20,6 +20,14 @@ POSTS = Listing(
     filters={"user_id": Filter(Post.user_id), "created_at": Filter(Post.created_at)},
 )
 
+CHANGE = endpoint(
+    permission="post:write",
+    target=service.changeable_post,
+    body=PostSchema,
+    answer=PostSchema,
+    errors=(NotFound,),
+)
+
 
 class PostList(Resource):
     """All posts."""
@@ -43,24 +51,12 @@ class PostItem(Resource):
         """Read a post."""
         return service.get_post(caller, post_id)
 
-    @endpoint(
-        permission="post:write",
-        target=service.changeable_post,
-        body=PostSchema,
-        answer=PostSchema,
-        errors=(NotFound,),
-    )
+    @CHANGE
     def put(self, caller: Caller, post: Post, **fields: Any) -> Any:
         """Replace a post: one's own, or any for moderators."""
         return service.update_post(caller, post, **fields)
 
-    @endpoint(
-        permission="post:write",
-        target=service.changeable_post,
-        body=PostSchema,
-        answer=PostSchema,
-        errors=(NotFound,),
-    )
+    @CHANGE
     def patch(self, caller: Caller, post: Post, **changes: Any) -> Any:
         """Change some of a post's fields: one's own, or any for moderators."""
         return service.update_post(caller, post, **changes)

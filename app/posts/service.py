@@ -15,14 +15,14 @@ from app.users.service import get_user, user_deleting
 MODERATE = "post:moderate"
 
 OWN = (Post.id, Post.title, Post.content, Post.is_hidden, Post.user_id, Post.created_at, Post.updated_at)
+ALL = select(*OWN, User.name.label("author")).join(User, User.id == Post.user_id)
 
 
 def list_posts(caller: Caller) -> Query:
     """Give the query of the posts that ``caller`` may see: all but what others have hidden; moderators see all."""
-    query = select(*OWN, User.name.label("author")).join(User, User.id == Post.user_id)
     if caller.may(MODERATE):
-        return query
-    return query.where(or_(Post.is_hidden.is_(False), Post.user_id == caller.id))
+        return ALL
+    return ALL.where(or_(Post.is_hidden.is_(False), Post.user_id == caller.id))
 
 
 def list_posts_of(caller: Caller, user_id: int) -> Query:
@@ -49,12 +49,9 @@ def create_post(caller: Caller, **fields: Any) -> Record:
 
 def changeable_post(caller: Caller, post_id: int) -> Post:
     """Give the post, locked, to its author or a moderator. Raises NotFound, or Forbidden to others who may see it."""
-    post = db.session.get(Post, post_id, with_for_update=True)
-    if post is None or (post.is_hidden and post.user_id != caller.id and not caller.may(MODERATE)):
-        raise NotFound
-    if post.user_id != caller.id:
+    if get_post(caller, post_id).user_id != caller.id:
         caller.demand(MODERATE)
-    return post
+    return db.session.get_one(Post, post_id, with_for_update=True)
 
 
 def update_post(caller: Caller, post: Post, **changes: Any) -> Record:

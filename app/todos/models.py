@@ -3,12 +3,12 @@
 from sqlalchemy import Boolean, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Row, length_check, text_type
+from app.core.models import NEVER_REUSE_IDS, Changeable, length_check, text_type
 
 TASK_LENGTH = 500
 
 
-class Todo(Row):
+class Todo(Changeable):
     """Something to do. Nobody but its owner sees it."""
 
     __tablename__ = "todos"

@@ -19,6 +19,14 @@ TODOS = Listing(
     filters={"done": Filter(Todo.done)},
 )
 
+CHANGE = endpoint(
+    permission="todo:write",
+    target=service.own_todo,
+    body=TodoSchema,
+    answer=TodoSchema,
+    errors=(NotFound,),
+)
+
 
 class TodoList(Resource):
     """The caller's todos."""
@@ -42,24 +50,12 @@ class TodoItem(Resource):
         """Read one of your todos."""
         return service.get_todo(caller, todo_id)
 
-    @endpoint(
-        permission="todo:write",
-        target=service.own_todo,
-        body=TodoSchema,
-        answer=TodoSchema,
-        errors=(NotFound,),
-    )
+    @CHANGE
     def put(self, _caller: Caller, todo: Todo, **fields: Any) -> Any:
         """Replace one of your todos."""
         return service.update_todo(todo, **fields)
 
-    @endpoint(
-        permission="todo:write",
-        target=service.own_todo,
-        body=TodoSchema,
-        answer=TodoSchema,
-        errors=(NotFound,),
-    )
+    @CHANGE
     def patch(self, _caller: Caller, todo: Todo, **changes: Any) -> Any:
         """Change some of the fields of one of your todos."""
         return service.update_todo(todo, **changes)

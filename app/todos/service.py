@@ -36,8 +36,9 @@ def create_todo(caller: Caller, **fields: Any) -> Record:
 
 def own_todo(caller: Caller, todo_id: int) -> Todo:
     """Give one of the caller's todos, locked, to be changed. Raises NotFound."""
-    todo = db.session.get(Todo, todo_id, with_for_update=True)
-    if todo is None or todo.user_id != caller.member_id:
+    own = select(Todo).where(Todo.id == todo_id, Todo.user_id == caller.member_id)
+    todo = db.session.scalars(own.with_for_update()).one_or_none()
+    if todo is None:
         raise NotFound
     return todo
 

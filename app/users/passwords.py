@@ -45,6 +45,11 @@ def _hash_of_nothing(hasher: PasswordHasher) -> str:
     return hasher.hash("")
 
 
+def warm_up() -> None:
+    """Make the hash that unknown users are compared with, so that the first of them takes no longer than the others."""
+    _hash_of_nothing(_configured_hasher())
+
+
 def hash_password(password: str) -> str:
     """Give the hash to keep. Slow by design: call it before a transaction begins."""
     return _configured_hasher().hash(password)

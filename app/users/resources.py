@@ -25,6 +25,16 @@ USERS = Listing(
     },
 )
 
+CHANGE = endpoint(
+    permission="user:write",
+    target=service.changeable_user,
+    body=UserSchema,
+    prepare=service.check_update,
+    answer=UserSchema,
+    errors=(NotFound, Conflict),
+    changes_caller=True,
+)
+
 
 class UserList(Resource):
     """All members."""
@@ -56,14 +66,7 @@ class UserItem(Resource):
         """Read a member. E-mail, role and state are shown to the member and to admins."""
         return service.get_user(caller, user_id)
 
-    @endpoint(
-        permission="user:write",
-        target=service.changeable_user,
-        body=UserSchema,
-        prepare=service.check_update,
-        answer=UserSchema,
-        errors=(NotFound, Conflict),
-    )
+    @CHANGE
     def put(self, caller: Caller, user_id: int, **fields: Any) -> Any:
         """Replace a member's name; what else is absent stays as it is.
 
@@ -71,14 +74,7 @@ class UserItem(Resource):
         """
         return service.update_user(caller, user_id, **fields)
 
-    @endpoint(
-        permission="user:write",
-        target=service.changeable_user,
-        body=UserSchema,
-        prepare=service.check_update,
-        answer=UserSchema,
-        errors=(NotFound, Conflict),
-    )
+    @CHANGE
     def patch(self, caller: Caller, user_id: int, **changes: Any) -> Any:
         """Change some of a member's fields.
 
@@ -86,7 +82,13 @@ class UserItem(Resource):
         """
         return service.update_user(caller, user_id, **changes)
 
-    @endpoint(permission="user:write", target=service.changeable_user, status=204, errors=(NotFound, Conflict))
+    @endpoint(
+        permission="user:write",
+        target=service.changeable_user,
+        status=204,
+        changes_caller=True,
+        errors=(NotFound, Conflict),
+    )
     def delete(self, _caller: Caller, user_id: int) -> None:
         """Delete an account: the person, posts and todos are erased for good."""
         service.delete_user(user_id)

@@ -1,11 +1,13 @@
 """Every kind of error has the one shape, in production mode, with TESTING off."""
 
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
+from psycopg2.extensions import get_wait_callback, set_wait_callback
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -127,3 +129,20 @@ def test_a_database_that_is_away_is_503_and_health_is_still_200(production: Flas
 def test_an_error_does_not_quote_what_was_sent_in_the_token(client: CheckedClient) -> None:
     use_token(client, "s3cr3t-token")
     assert "s3cr3t" not in client.get("/auth/me").text
+
+
+@pytest.fixture
+def silent_server() -> Iterator[int]:
+    """The port of a server that accepts and then says nothing, as a frozen PostgreSQL does."""
+    kept = get_wait_callback()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+    set_wait_callback(kept)
+
+
+def test_a_database_that_is_frozen_is_503_and_not_waited_for_for_ever(silent_server: int) -> None:
+    logging.getLogger("app").setLevel("CRITICAL")
+    url = f"postgresql://nobody@127.0.0.1:{silent_server}/nothing"
+    app = create_app("testing", {"DATABASE_URL": url, "STATEMENT_TIMEOUT": 1})
+    app.test_client_class = CheckedClient
+    assert new_client(app).get("/api/v1/posts").status_code == 503

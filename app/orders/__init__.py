@@ -1,0 +1,1 @@
+"""Orders: products that change hands, paid for from an escrow."""

@@ -1,0 +1,218 @@
+"""The rules of orders: stock and credits move together, or not at all.
+
+Rows are locked in one order everywhere: the order, its products by id, then the accounts by id.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import case, insert, or_, select, update
+
+from app.core import clock
+from app.core.caller import Caller
+from app.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from app.core.models import Query, Record
+from app.extensions import db
+from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
+from app.products.models import MAX_STOCK, Product
+from app.users.models import User
+from app.users.service import user_deleting
+from app.wallet.ledger import Movement, locked, locked_account, move, new_escrow
+from app.wallet.models import MAX_AMOUNT
+
+OPEN_FOR = timedelta(days=14)
+
+SHOWN = (
+    Order.id,
+    Order.buyer_id,
+    Order.seller_id,
+    Order.status,
+    Order.total,
+    Order.created_at,
+    Order.updated_at,
+)
+Lines = list[dict[str, Any]]
+
+
+def list_orders(caller: Caller) -> Query:
+    """Give the query of the orders that the caller has placed or received."""
+    return select(*SHOWN).where(or_(Order.buyer_id == caller.member_id, Order.seller_id == caller.member_id))
+
+
+def with_lines(orders: Sequence[Record]) -> list[dict[str, Any]]:
+    """Add to orders their lines: one query, however many orders."""
+    shown = (OrderLine.product_id, OrderLine.name, OrderLine.unit_price, OrderLine.quantity)
+    of_these = OrderLine.order_id.in_([order.id for order in orders])
+    lines: dict[int, Lines] = defaultdict(list)
+    for order_id, *values in db.session.execute(
+        select(OrderLine.order_id, *shown).where(of_these).order_by(OrderLine.id)
+    ):
+        lines[order_id].append(dict(zip((column.key for column in shown), values, strict=True)))
+    return [{**order._mapping, "lines": lines[order.id]} for order in orders]
+
+
+def get_order(caller: Caller, order_id: int) -> dict[str, Any]:
+    """Give an order with its lines. Raises NotFound for one that is not the caller's."""
+    order = db.session.execute(list_orders(caller).where(Order.id == order_id)).one_or_none()
+    if order is None:
+        raise NotFound
+    return with_lines([order])[0]
+
+
+def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:
+    """Take the stock, and move the total from the buyer into escrow.
+
+    Raises ValidationFailed, NotFound for an unknown product, or Conflict: ``product_inactive``, ``out_of_stock``,
+    ``insufficient_funds``.
+    """
+    products = _take_stock(lines)
+    seller_id = _seller_of(caller, [products[line["product_id"]] for line in lines])
+    total = sum(products[line["product_id"]].price * line["quantity"] for line in lines)
+    if total > MAX_AMOUNT:
+        raise ValidationFailed(errors={"lines": [f"The total is above {MAX_AMOUNT}."]})
+    escrow_id = _pay_into_escrow(caller.member_id, total) if total else None
+    new = insert(Order).values(buyer_id=caller.member_id, seller_id=seller_id, total=total, escrow_id=escrow_id)
+    order = db.session.execute(new.returning(*SHOWN)).one()
+    rows = [
+        {
+            "product_id": line["product_id"],
+            "name": products[line["product_id"]].name,
+            "unit_price": products[line["product_id"]].price,
+            "quantity": line["quantity"],
+        }
+        for line in lines
+    ]
+    db.session.execute(insert(OrderLine), [{**row, "order_id": order.id} for row in rows])
+    return {**order._mapping, "lines": rows}
+
+
+def _take_stock(lines: Lines) -> dict[int, Record]:
+    """Take the pieces of each line, in the order of the products' ids; give the products."""
+    ids = [line["product_id"] for line in lines]
+    for number, product_id in enumerate(ids):
+        if product_id in ids[:number]:
+            raise ValidationFailed(errors={f"lines.{number}.product_id": ["Names a product twice."]})
+    return {line["product_id"]: _take(**line) for line in sorted(lines, key=lambda line: line["product_id"])}
+
+
+def _take(*, product_id: int, quantity: int) -> Record:
+    now = clock.now()
+    there = Product.id == product_id, Product.withdrawn_at.is_(None)
+    taken = (
+        update(Product)
+        .where(*there, Product.is_active, Product.stock >= quantity)
+        .values(
+            stock=Product.stock - quantity, updated_at=case((Product.updated_at < now, now), else_=Product.updated_at)
+        )
+        .returning(Product.id, Product.name, Product.price, Product.seller_id)
+        .execution_options(synchronize_session=False)
+    )
+    product: Record | None = db.session.execute(taken).one_or_none()
+    if product is not None:
+        return product
+    active = db.session.scalar(select(Product.is_active).where(*there))
+    if active is None:
+        raise NotFound(f"There is no product {product_id}.")
+    if not active:
+        raise Conflict(f"The product {product_id} cannot be ordered now.", code="product_inactive")
+    raise Conflict(f"There are fewer than {quantity} pieces of the product {product_id}.", code="out_of_stock")
+
+
+def _seller_of(caller: Caller, products: list[Record]) -> int:
+    sellers = {product.seller_id for product in products}
+    if len(sellers) > 1:
+        raise ValidationFailed(errors={"lines": ["All products of an order are of one seller."]})
+    seller_id: int = sellers.pop()
+    if seller_id == caller.member_id:
+        raise ValidationFailed(errors={"lines": ["You cannot order your own products."]})
+    active = select(User.is_active).where(User.id == seller_id).with_for_update(read=True, key_share=True)
+    if not db.session.scalar(active):
+        raise Conflict("The seller is away.", code="product_inactive")
+    return seller_id
+
+
+def _pay_into_escrow(buyer_id: int, total: int) -> int:
+    (buyer,) = locked(buyer_id)
+    escrow = new_escrow()
+    move(Movement("order", buyer, escrow, total))
+    return escrow.id
+
+
+def open_order(caller: Caller, order_id: int) -> Order:
+    """Give one of the caller's orders, locked, to take a step. Raises NotFound."""
+    order = _locked(order_id)
+    if order is None or caller.id not in (order.buyer_id, order.seller_id):
+        raise NotFound
+    return order
+
+
+def _locked(order_id: int) -> Order | None:
+    return db.session.get(Order, order_id, with_for_update=True, populate_existing=True)
+
+
+def complete_order(caller: Caller, order: Order) -> dict[str, Any]:
+    """Pay the seller from the escrow. Raises Forbidden for others than the buyer, Conflict unless it is placed."""
+    if caller.id != order.buyer_id:
+        raise Forbidden("Only the buyer completes an order.")
+    _complete(order)
+    return get_order(caller, order.id)
+
+
+def _complete(order: Order) -> None:
+    _leave(order, COMPLETED)
+    _pay_out(order, "payout", order.seller_id)
+
+
+def cancel_order(caller: Caller, order: Order) -> dict[str, Any]:
+    """Give stock and credits back. Raises Conflict unless it is placed."""
+    _leave(order, CANCELLED)
+    _give_stock_back(order)
+    _pay_out(order, "refund", order.buyer_id)
+    return get_order(caller, order.id)
+
+
+def _leave(order: Order, status: str) -> None:
+    if order.status != PLACED:
+        raise Conflict(f"The order is {order.status} already.", code="order_not_open")
+    order.status = status
+    db.session.flush()
+
+
+def _pay_out(order: Order, kind: str, user_id: int) -> None:
+    if order.escrow_id is None:
+        return
+    (member,) = locked(user_id, active=False)
+    move(Movement(kind, locked_account(order.escrow_id), member, order.total))
+
+
+def _give_stock_back(order: Order) -> None:
+    lines = select(OrderLine.product_id, OrderLine.quantity).where(OrderLine.order_id == order.id)
+    for product_id, quantity in db.session.execute(lines.order_by(OrderLine.product_id)).all():
+        product = db.session.get_one(Product, product_id, with_for_update=True)
+        product.stock = min(product.stock + quantity, MAX_STOCK)
+        db.session.flush()
+
+
+def due_orders() -> list[int]:
+    """Give the ids of the orders that have been open for 14 days, the oldest first."""
+    due = Order.status == PLACED, Order.created_at <= clock.now() - OPEN_FOR
+    return list(db.session.scalars(select(Order.id).where(*due).order_by(Order.created_at)))
+
+
+def complete_due_order(order_id: int) -> bool:
+    """Complete an order that has been open for too long; tell whether it still was. Runs inside a unit of work."""
+    order = _locked(order_id)
+    if order is None or order.status != PLACED:
+        return False
+    _complete(order)
+    return True
+
+
+@user_deleting.listen
+def refuse_with_open_orders(user: User) -> None:
+    """Keep a member with an open order from being deleted."""
+    mine = or_(Order.buyer_id == user.id, Order.seller_id == user.id)
+    if db.session.scalar(select(Order.id).where(mine, Order.status == PLACED).limit(1)) is not None:
+        raise Conflict("An order is still open.", code="account_not_empty")

@@ -1,0 +1,79 @@
+"""Products at their URLs."""
+
+from typing import Any
+
+from app.core.caller import Caller
+from app.core.endpoint import endpoint
+from app.core.errors import NotFound
+from app.core.listing import Filter, Listing
+from app.core.permissions import Access
+from app.core.resource import Resource
+from app.products import service
+from app.products.models import Product
+from app.products.schemas import ProductSchema
+
+PRODUCTS = Listing(
+    "products",
+    ProductSchema,
+    Product,
+    sort={"created_at": Product.created_at, "price": Product.price, "name": Product.name},
+    filters={
+        "seller_id": Filter(Product.seller_id),
+        "price": Filter(Product.price),
+        "stock": Filter(Product.stock),
+        "is_active": Filter(Product.is_active),
+        "created_at": Filter(Product.created_at),
+    },
+)
+
+CHANGE = endpoint(
+    permission="product:write",
+    target=service.changeable_product,
+    body=ProductSchema,
+    answer=ProductSchema,
+    errors=(NotFound,),
+)
+
+
+class ProductList(Resource):
+    """All products."""
+
+    @endpoint(permission=Access.PUBLIC, listing=PRODUCTS)
+    def get(self, _caller: Caller) -> Any:
+        """List products, the newest first. Those that are not active cannot be ordered."""
+        return service.list_products()
+
+    @endpoint(
+        permission="product:write",
+        body=ProductSchema,
+        answer=ProductSchema,
+        status=201,
+        location="/api/v1/products/{id}",
+    )
+    def post(self, caller: Caller, **fields: Any) -> Any:
+        """Offer a product."""
+        return service.create_product(caller, **fields)
+
+
+class ProductItem(Resource):
+    """One product."""
+
+    @endpoint(permission=Access.PUBLIC, answer=ProductSchema, errors=(NotFound,))
+    def get(self, _caller: Caller, product_id: int) -> Any:
+        """Read a product."""
+        return service.get_product(product_id)
+
+    @CHANGE
+    def put(self, _caller: Caller, product: Product, **fields: Any) -> Any:
+        """Replace a product: one's own, or any for moderators."""
+        return service.update_product(product, **fields)
+
+    @CHANGE
+    def patch(self, _caller: Caller, product: Product, **changes: Any) -> Any:
+        """Change some of a product's fields: one's own, or any for moderators."""
+        return service.update_product(product, **changes)
+
+    @endpoint(permission="product:write", target=service.changeable_product, status=204, errors=(NotFound,))
+    def delete(self, _caller: Caller, product: Product) -> None:
+        """Withdraw a product: one's own, or any for moderators. The orders that name it stay."""
+        service.withdraw_product(product)

@@ -1,0 +1,144 @@
+"""The rules of credits: who may move and see what."""
+
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import case, delete, func, or_, select
+
+from app.core.caller import Caller
+from app.core.errors import Conflict, NotFound, ValidationFailed
+from app.core.models import Query, Record
+from app.extensions import db
+from app.users.models import User
+from app.users.service import user_deleting
+from app.wallet.ledger import Moved, Movement, locked, move
+from app.wallet.models import Account, Entry, Memo, Transfer
+
+AUDIT = "transfer:audit"
+REVERSIBLE = ("transfer", "deposit", "withdrawal")
+
+MEMO = func.coalesce(Memo.text, "").label("memo")
+SHOWN = (
+    Transfer.id,
+    Transfer.kind,
+    Transfer.sender_id,
+    Transfer.receiver_id,
+    Transfer.amount,
+    MEMO,
+    Transfer.reverses,
+    Transfer.created_at,
+)
+
+
+def get_wallet(user_id: int) -> dict[str, Any]:
+    """Give a member's balance; zero before any movement. Raises NotFound for an unknown member."""
+    query = (
+        select(User.id, func.coalesce(Account.balance, 0).label("balance"), Account.updated_at)
+        .outerjoin(Account, Account.user_id == User.id)
+        .where(User.id == user_id, User.deleted_at.is_(None))
+    )
+    wallet = db.session.execute(query).one_or_none()
+    if wallet is None:
+        raise NotFound
+    currency = current_app.config["CURRENCY"]
+    return {
+        "user_id": wallet.id,
+        "balance": wallet.balance,
+        "currency": currency,
+        "updated_at": wallet.updated_at,
+    }
+
+
+def list_entries(user_id: int) -> Query:
+    """Give the query of a member's statement."""
+    counterparty_id = case((Entry.amount < 0, Transfer.receiver_id), else_=Transfer.sender_id)
+    shown = (
+        Entry.id,
+        Entry.transfer_id,
+        Entry.amount,
+        Entry.balance_after,
+        counterparty_id.label("counterparty_id"),
+        User.name.label("counterparty"),
+        Transfer.kind,
+        MEMO,
+        Entry.created_at,
+    )
+    return (
+        select(*shown)
+        .join(Transfer, Transfer.id == Entry.transfer_id)
+        .join(Account, Account.id == Entry.account_id)
+        .outerjoin(User, User.id == counterparty_id)
+        .outerjoin(Memo, Memo.transfer_id == Entry.transfer_id)
+        .where(Account.user_id == user_id)
+    )
+
+
+def list_entries_of(user_id: int) -> Query:
+    """Give the query of any member's statement. Raises NotFound for an unknown member."""
+    get_wallet(user_id)
+    return list_entries(user_id)
+
+
+def list_transfers(caller: Caller) -> Query:
+    """Give the query of the transfers that ``caller`` may see: one's own, all for treasurers."""
+    query = select(*SHOWN).outerjoin(Memo, Memo.transfer_id == Transfer.id)
+    if caller.may(AUDIT):
+        return query
+    return query.where(or_(Transfer.sender_id == caller.member_id, Transfer.receiver_id == caller.member_id))
+
+
+def get_transfer(caller: Caller, transfer_id: int) -> Record:
+    """Give a transfer. Raises NotFound for one that ``caller`` may not see."""
+    transfer = db.session.execute(list_transfers(caller).where(Transfer.id == transfer_id)).one_or_none()
+    if transfer is None:
+        raise NotFound
+    return transfer
+
+
+def create_transfer(caller: Caller, *, receiver_id: int, amount: int, memo: str) -> Moved:
+    """Send credits (minor units) to another member. Raises ValidationFailed, NotFound or Conflict."""
+    if receiver_id == caller.member_id:
+        raise ValidationFailed(errors={"receiver_id": ["You cannot send credits to yourself."]})
+    sender, receiver = locked(caller.member_id, receiver_id)
+    return move(Movement("transfer", sender, receiver, amount, memo))
+
+
+def deposit(*, user_id: int, amount: int, memo: str) -> Moved:
+    """Issue credits (minor units) to a member. Raises NotFound."""
+    member, issuing = locked(user_id, issuing=True)
+    return move(Movement("deposit", issuing, member, amount, memo))
+
+
+def withdraw(*, user_id: int, amount: int, memo: str) -> Moved:
+    """Take credits (minor units) back from a member. Raises NotFound, or Conflict for lack of funds."""
+    member, issuing = locked(user_id, issuing=True)
+    return move(Movement("withdrawal", member, issuing, amount, memo))
+
+
+def reverse(transfer_id: int) -> Moved:
+    """Make the opposite of a transfer, once. Raises NotFound, or Conflict if that cannot be, or has been, done."""
+    transfer = db.session.get(Transfer, transfer_id)
+    if transfer is None:
+        raise NotFound
+    refusal = Conflict("This transfer cannot be reversed, or has been already.", code="not_reversible")
+    if transfer.kind not in REVERSIBLE:
+        raise refusal
+    members = [party for party in (transfer.receiver_id, transfer.sender_id) if party is not None]
+    try:
+        accounts = locked(*members, issuing=len(members) == 1, active=False)
+    except NotFound:
+        raise refusal from None  # One of them has been deleted.
+    sender, receiver = accounts if transfer.receiver_id is not None else reversed(accounts)
+    if db.session.scalar(select(Transfer.id).where(Transfer.reverses == transfer_id)) is not None:
+        raise refusal
+    return move(Movement("reversal", sender, receiver, transfer.amount, reverses=transfer_id))
+
+
+@user_deleting.listen
+def refuse_unless_empty(user: User) -> None:
+    """Keep a member with credits from being deleted; of the others, erase what they have written to transfers."""
+    account = db.session.scalar(select(Account).where(Account.user_id == user.id).with_for_update())
+    if account is not None and account.balance != 0:
+        raise Conflict("The wallet is not empty.", code="account_not_empty")
+    sent = select(Transfer.id).where(Transfer.sender_id == user.id)
+    db.session.execute(delete(Memo).where(Memo.transfer_id.in_(sent)))
