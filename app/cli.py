@@ -1,12 +1,12 @@
 """Commands of the ``flask`` program."""
 
 import sys
+from functools import partial
 
 import click
 from flask import Flask, current_app
-from flask.cli import with_appcontext
+from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
-from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from app import demo
@@ -18,15 +18,16 @@ from app.core.permissions import ROLES
 from app.core.schema import load
 from app.core.transaction import unit_of_work
 from app.extensions import db
+from app.orders import service as orders
 from app.users import service as users
-from app.users.models import User
 from app.users.passwords import hash_password
 from app.users.schemas import SignUpSchema
+from app.wallet import audit
 
 
 def init_app(app: Flask) -> None:
     """Add the commands to ``flask``."""
-    for command in (create_user, seed, prepare, purge):
+    for command in (create_user, seed, prepare, purge, complete_orders, ledger):
         app.cli.add_command(command)
 
 
@@ -56,19 +57,24 @@ def create_user(email: str, name: str, role: str, password: str | None) -> None:
 
 
 @click.command()
+@click.option("--members", type=click.IntRange(10), default=demo.Size.members, show_default=True)
+@click.option("--posts", type=click.IntRange(1), default=demo.Size.posts, show_default=True)
+@click.option("--transfers", type=click.IntRange(0), default=demo.Size.transfers, show_default=True)
 @with_appcontext
-def seed() -> None:
-    """Fill an empty database with demo members, posts and todos."""
+def seed(members: int, posts: int, transfers: int) -> None:
+    """Fill an empty database with a demo market; with large numbers, for load tests."""
+    size = demo.Size(members, posts, transfers)
     if current_app.config["FLASK_ENV"] == "production":
         raise click.ClickException("The demo members have a published password: not in production.")
     try:
-        if not _is_empty():
+        if not demo.is_empty():
             click.echo("The database has members already: nothing to do.")
             return
-        unit_of_work(demo.fill)
+        with click.progressbar(length=size.rows, label="Filling the database with demo data") as bar:
+            unit_of_work(lambda: demo.fill(size, bar.update))
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
-    click.echo(f"Made {len(demo.MEMBERS)} members with posts and todos. Their password is {demo.PASSWORD}")
+    click.echo(f"Made {members} members, {posts} posts and {transfers} transfers. The password is {demo.PASSWORD}")
 
 
 @click.command()
@@ -80,9 +86,8 @@ def prepare(context: click.Context) -> None:
     try:
         _refuse_newer_database()
         upgrade(directory=str(migrations.FOLDER))
-        if current_app.config["FLASK_ENV"] == "development" and _is_empty():
-            click.echo("==> Filling the empty database with demo data")
-            context.invoke(seed)
+        if current_app.config["FLASK_ENV"] == "development" and demo.is_empty():
+            context.invoke(seed, members=demo.Size.members, posts=demo.Size.posts, transfers=demo.Size.transfers)
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
 
@@ -96,8 +101,28 @@ def purge() -> None:
     click.echo(f"Erased {keys} idempotency keys and {sessions} sessions.")
 
 
-def _is_empty() -> bool:
-    return not db.session.scalar(select(func.count()).select_from(select(User.id).limit(1).subquery()))
+@click.command("complete-orders")
+@with_appcontext
+def complete_orders() -> None:
+    """Complete the orders that have been open for 14 days; run it daily."""
+    due = orders.due_orders()
+    completed = sum(unit_of_work(partial(orders.complete_due_order, order_id)) for order_id in due)
+    click.echo(f"Completed {completed} orders.")
+
+
+ledger = AppGroup("ledger", help="The community's books.")
+
+
+@ledger.command()
+def verify() -> None:
+    """Add up the whole ledger, name what does not fit, and keep the verdict for the API; run it hourly."""
+    with click.progressbar(length=audit.last_id(), label="Adding up the ledger") as bar:
+        verdict = unit_of_work(lambda: audit.record_verdict(bar.update), isolated=True)
+    for wrong in verdict["mismatches"]:
+        click.echo(f"Account {wrong['account_id']}: balance {wrong['balance']}, entries {wrong['computed']}", err=True)
+    if not verdict["balanced"]:
+        raise click.ClickException("The ledger does not balance.")
+    click.echo(f"Balanced: {verdict['entries']} entries of {verdict['accounts']} accounts, {verdict['issued']} issued.")
 
 
 def _refuse_newer_database() -> None:

@@ -23,6 +23,8 @@ OPEN_TO_ALL = {
     "GET /api/v1/users/<id:user_id>/posts",
     "GET /api/v1/posts",
     "GET /api/v1/posts/<id:post_id>",
+    "GET /api/v1/products",
+    "GET /api/v1/products/<id:product_id>",
 }
 CLOSED = [
     route for route in ROUTES if route.contract.permission not in (Access.ANONYMOUS, Access.PUBLIC, Access.REFRESH)
