@@ -44,7 +44,7 @@ lock: $(VENV)/.installed-dev ## Resolve the Pipfile anew and write Pipfile.lock
 	@$(PIPENV) lock
 
 clean: ## Remove the environment and all caches; instance/ and its database stay
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/pipenv:

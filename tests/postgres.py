@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -26,15 +27,15 @@ def scratch_database() -> Iterator[str]:
     """Give the address of a new, empty database, and drop it at the end."""
     configured = os.environ.get("TEST_DATABASE_URL")
     if configured:
-        with _database_on(database_url(configured)) as url:
+        with database_on(database_url(configured)) as url:
             yield url
     else:
-        with _own_server() as server, _database_on(server) as url:
+        with own_server(*FAST) as server, database_on(server) as url:
             yield url
 
 
 @contextmanager
-def _database_on(server: str) -> Iterator[str]:
+def database_on(server: str) -> Iterator[str]:
     """Make a database beside the one that ``server`` names, which itself is never touched."""
     name = f"agora_test_{secrets.token_hex(4)}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
@@ -49,8 +50,8 @@ def _database_on(server: str) -> Iterator[str]:
 
 
 @contextmanager
-def _own_server() -> Iterator[str]:
-    """Start a server from the wheel.
+def own_server(*settings: str) -> Iterator[str]:
+    """Start a server from the wheel, with settings like ``fsync=off``.
 
     PostgreSQL refuses to run as root; root runs it as nobody, from a copy of its files that nobody can read.
     """
@@ -72,9 +73,9 @@ def _own_server() -> Iterator[str]:
         cwd=home,
         stdout=subprocess.DEVNULL,
     )
-    settings = [part for setting in FAST for part in ("-c", setting)]
+    options = [part for setting in settings for part in ("-c", setting)]
     server = subprocess.Popen(
-        [programs / "postgres", "-D", data, "-k", home, "-c", "listen_addresses=", *settings],
+        [programs / "postgres", "-D", data, "-k", home, "-c", "listen_addresses=", *options],
         user=user,
         cwd=home,
         stdout=subprocess.DEVNULL,
@@ -86,7 +87,7 @@ def _own_server() -> Iterator[str]:
         _wait_for(url, server)
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # The fast shutdown: it does not wait for clients.
         server.wait(30)
         shutil.rmtree(home, ignore_errors=True)
 

@@ -35,6 +35,7 @@ class Checkout:
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
+        self.log = folder / "log"
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.environment = {
@@ -60,17 +61,14 @@ class Checkout:
             check=False,
         )
 
-    def serve(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+    def serve(self, *arguments: str, **more: str) -> "subprocess.Popen[bytes]":
         """Start Gunicorn, and wait until it answers."""
-        process = subprocess.Popen(
-            [BIN / "gunicorn", *arguments],
-            cwd=self.folder,
-            env={**self.environment, **more},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with self.log.open("w") as log:  # A pipe that nobody reads would stop the server when it is full.
+            process = subprocess.Popen(
+                [BIN / "gunicorn", *arguments], cwd=self.folder, env={**self.environment, **more}, stderr=log
+            )
         for _ in range(300):
-            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert process.poll() is None, self.log.read_text()
             try:
                 self.get("/health")
                 return process
@@ -78,16 +76,15 @@ class Checkout:
                 time.sleep(0.1)
         raise AssertionError("Gunicorn did not answer")
 
+    def stop(self, process: "subprocess.Popen[bytes]", how: int = signal.SIGTERM) -> str:
+        """Stop Gunicorn, and give what it has logged."""
+        process.send_signal(how)
+        assert process.wait(30) == 0
+        return self.log.read_text()
+
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.base + path, timeout=10) as answer:  # noqa: S310
             return json.load(answer)
-
-
-def stop(process: "subprocess.Popen[str]", how: int = signal.SIGTERM) -> str:
-    process.send_signal(how)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 0
-    return errors
 
 
 @pytest.fixture
@@ -123,7 +120,7 @@ def test_a_first_session_goes_as_the_readme_prints_it(checkout: Checkout, projec
     assert answers[0]["email"] == "me@example.com"
     assert answers[1]["title"] == "Hello"
     assert (len(answers[2]["posts"]), answers[2]["posts"][0]) == (2, answers[1])
-    assert "Documentation" in stop(process)
+    assert "Documentation" in checkout.stop(process)
 
 
 def test_prepare_fills_an_empty_development_database_once(checkout: Checkout) -> None:
@@ -138,7 +135,7 @@ def test_prepare_fills_an_empty_development_database_once(checkout: Checkout) ->
 def test_the_demo_members_of_every_role_can_sign_in_as_printed(checkout: Checkout) -> None:
     checkout.run("flask", "prepare")
     process = checkout.serve()
-    welcome = stop(process, signal.SIGINT)
+    welcome = checkout.stop(process, signal.SIGINT)
     assert checkout.base + "/docs" in welcome
     for role in ("member", "moderator", "treasurer", "admin"):
         assert f"{role}@example.com" in welcome
@@ -155,7 +152,7 @@ def test_the_service_runs_in_production_without_demo_data(checkout: Checkout) ->
     process = checkout.serve("app:create_app()")
     assert checkout.get("/health/ready")["status"] == "healthy"
     assert checkout.get("/api/v1/users")["total"] == 0
-    lines = [line for line in stop(process).splitlines() if line.startswith("{")]
+    lines = [line for line in checkout.stop(process).splitlines() if line.startswith("{")]
     assert [json.loads(line)["status"] for line in lines] == [200] * len(lines)
     assert len(lines) >= 3
 
@@ -177,7 +174,7 @@ def test_what_is_not_http_is_refused_in_the_one_shape(checkout: Checkout, head: 
         received = b""
         while part := connection.recv(65536):
             received += part
-    stop(process)
+    checkout.stop(process)
     answered, _, body = received.partition(b"\r\n\r\n")
     assert answered.split(b" ", 2)[1] == str(status).encode()
     assert b"X-Content-Type-Options: nosniff" in answered
@@ -225,7 +222,7 @@ def test_a_database_that_is_ahead_of_the_code_is_one_clear_sentence(checkout: Ch
     assert "Traceback" not in refused.stderr
     process = checkout.serve()  # while newer code is deployed, the old one goes on serving
     assert checkout.get("/health/ready")["status"] == "healthy"
-    stop(process)
+    checkout.stop(process)
 
 
 def test_a_database_that_is_behind_the_code_is_not_ready(checkout: Checkout) -> None:
@@ -233,7 +230,7 @@ def test_a_database_that_is_behind_the_code_is_not_ready(checkout: Checkout) -> 
     process = checkout.serve()
     with pytest.raises(urllib.error.HTTPError, match="503"):
         checkout.get("/health/ready")
-    stop(process)
+    checkout.stop(process)
 
 
 def test_create_user_makes_an_account_in_any_role(checkout: Checkout) -> None:

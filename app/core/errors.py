@@ -173,7 +173,7 @@ def _translated(error: Exception) -> AppError:
             log.error("The database refused a value that the schema had let through", exc_info=error)
             return BadRequest("A value is out of range.")
         case sql.OperationalError() | sql.InterfaceError() | sql.TimeoutError():
-            log.error("The database is away or overloaded: %s", type(error).__name__, exc_info=error)
+            log.error("The database is away or overloaded: %s", str(error).partition("\n")[0])
             return ServiceUnavailable()
         case sql.DBAPIError(connection_invalidated=True):
             log.error("The connection to the database broke", exc_info=error)

@@ -56,6 +56,10 @@ class Root(Resource):
             "me": "/auth/me",
             "posts": "/api/v1/posts",
             "todos": "/api/v1/todos",
+            "products": "/api/v1/products",
+            "orders": "/api/v1/orders",
+            "wallet": "/api/v1/wallet",
+            "transfers": "/api/v1/transfers",
         }
         return {"name": "Agora", "entry_points": paths}
 

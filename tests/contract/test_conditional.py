@@ -260,9 +260,12 @@ def test_of_16_clients_with_one_tag_exactly_one_wins(
         assert member.get("/api/v1/todos/1").get_json()["task"] == f"by {statuses.index(won)}"
 
 
-def test_of_16_clients_that_change_an_account_with_one_tag_exactly_one_wins(app: Flask, as_user: AsUser) -> None:
-    member = as_user()
-    url = f"/api/v1/users/{member.user_id}"
+@pytest.mark.parametrize("account", [1, 2])
+def test_of_16_clients_that_change_an_account_with_one_tag_exactly_one_wins(
+    app: Flask, as_user: AsUser, account: int
+) -> None:
+    member, _ = as_user("admin"), as_user()
+    url = f"/api/v1/users/{account}"
     tag = tag_of(member, url)
     start = Barrier(16)
 

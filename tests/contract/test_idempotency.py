@@ -395,7 +395,7 @@ def test_two_workers_share_the_keys(project: Path, tmp_path: Path, database_url:
         try:
             check_two_workers(checkout.base)
         finally:
-            test_running.stop(process)
+            checkout.stop(process)
     finally:
         next(checkouts, None)
 

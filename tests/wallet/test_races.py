@@ -4,21 +4,27 @@ import json
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from tests.client import CheckedClient
 from tests.conftest import AsUser, new_client
 from tests.orders.test_orders import offer, order_of, stock
-from tests.test_running import Checkout, checkout, stop
+from tests.postgres import own_server
+from tests.test_running import Checkout, checkout
 from tests.wallet.test_wallet import TRANSFERS, balance, check_books, fund
 
 __all__ = ["checkout"]  # a fixture
@@ -156,15 +162,15 @@ class Session:
             try:
                 with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
                     return json.load(answer)
-            except urllib.error.HTTPError as error:
-                assert error.code == 503, error.read()
-            except OSError:
-                pass
+            except OSError as error:
+                if isinstance(error, urllib.error.HTTPError) and error.code != 503:
+                    raise AssertionError(error.read()) from error
             threading.Event().wait(0.05)
         raise AssertionError("The server did not come back")
 
 
-def test_a_worker_killed_in_mid_load_loses_and_doubles_nothing(checkout: Checkout) -> None:
+def transfer_while(checkout: Checkout, killing: Callable[["subprocess.Popen[bytes]"], None]) -> None:
+    """Send transfers, each until it is answered, while something is killed; then look at every one of them."""
     checkout.run("flask", "prepare")
     process = checkout.serve(WEB_CONCURRENCY="2")
     treasurer, member = Session(checkout.base, "treasurer"), Session(checkout.base, "member")
@@ -175,18 +181,41 @@ def test_a_worker_killed_in_mid_load_loses_and_doubles_nothing(checkout: Checkou
     def send(key: str) -> Any:
         return member.send(TRANSFERS, {"receiver_id": treasurer.user_id, "amount": 7}, key=key)
 
-    def kill_workers() -> None:
-        for _ in range(3):
-            time.sleep(0.3)
-            with open(f"/proc/{process.pid}/task/{process.pid}/children") as children:
-                os.kill(int(children.read().split()[0]), signal.SIGKILL)
-
     with ThreadPoolExecutor(8) as pool:
-        killing = pool.submit(kill_workers)
+        killed = pool.submit(killing, process)
         transfers = list(pool.map(send, keys))
-        killing.result()
+        killed.result()
     assert len({transfer["id"] for transfer in transfers}) == len(keys)
     assert treasurer.send("/api/v1/transfers")["total"] == before + len(keys)
     assert [send(key) for key in keys] == transfers
     assert treasurer.send("/api/v1/ledger")["balanced"] is True
-    stop(process)
+    checkout.stop(process)
+
+
+def test_a_worker_killed_in_mid_load_loses_and_doubles_nothing(checkout: Checkout) -> None:
+    def kill_workers(server: "subprocess.Popen[bytes]") -> None:
+        for _ in range(3):
+            time.sleep(0.3)
+            children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+            os.kill(int(children.split()[0]), signal.SIGKILL)
+
+    transfer_while(checkout, kill_workers)
+
+
+def test_a_database_backend_killed_in_mid_load_loses_and_doubles_nothing(
+    checkout: Checkout,
+) -> None:
+    with own_server() as url:
+        checkout.environment["DATABASE_URL"] = url
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        backends = text("SELECT pid FROM pg_stat_activity WHERE application_name = 'agora' AND state IS NOT NULL")
+
+        def kill_backends(_server: "subprocess.Popen[bytes]") -> None:
+            for _ in range(2):
+                time.sleep(0.5)
+                with suppress(DBAPIError), engine.connect() as connection:
+                    pids = list(connection.scalars(backends))
+                    os.kill(pids[0], signal.SIGKILL)
+
+        transfer_while(checkout, kill_backends)
+        engine.dispose()
