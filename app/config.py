@@ -5,24 +5,21 @@ falls back to its default. ``.env.example`` lists the same settings for people; 
 """
 
 import os
-import re
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from dotenv import dotenv_values
 from flask import Config
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+
+from app.core.settings import Setting, currency, database_url, flag, number, one_of, origins
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
 SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
 SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
-ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 PLACEHOLDERS = ("only-for-tests", "change", "default", "example", "secret", "password", "replace", "your-", "dev-")
 
 
@@ -32,79 +29,6 @@ class ConfigError(click.ClickException, RuntimeError):
     A ClickException is one sentence to the ``flask`` command, a RuntimeError is one to Gunicorn: neither prints a
     traceback.
     """
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting: its name, its default, what it means and how its text is read (raising ValueError)."""
-
-    name: str
-    default: Any
-    meaning: str
-    parse: Callable[[str], Any] = str
-
-
-def flag(text: str) -> bool:
-    """Read ``true`` or ``false`` (also 1/0, yes/no, on/off)."""
-    word = text.strip().lower()
-    if word in ("1", "true", "yes", "on"):
-        return True
-    if word in ("0", "false", "no", "off", ""):
-        return False
-    raise ValueError("must be true or false")
-
-
-def number(least: int, most: int) -> Callable[[str], int]:
-    """Read a whole number from ``least`` to ``most``."""
-
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-def one_of(*words: str) -> Callable[[str], str]:
-    """Read one of ``words``."""
-
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def origins(text: str) -> list[str]:
-    """Read a list of origins, separated by commas."""
-    found = [origin.strip() for origin in text.split(",") if origin.strip()]
-    if any(not ORIGIN.fullmatch(origin) for origin in found):
-        raise ValueError("must be origins like https://shop.example.com, separated by commas")
-    return found
-
-
-def currency(text: str) -> str:
-    """Read the code of a currency (ISO 4217)."""
-    if not re.fullmatch("[A-Z]{3}", text):
-        raise ValueError("must be three capital letters")
-    return text
-
-
-def database_url(text: str) -> str:
-    """Read a SQLite or PostgreSQL address; a PostgreSQL one is given the driver that is installed."""
-    try:
-        url: URL = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError("must be an address like sqlite:///agora.db or postgresql://user:pw@host/name") from None
-    backend = url.drivername.partition("+")[0]
-    if backend in ("postgres", "postgresql"):
-        return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
-    if backend != "sqlite":
-        raise ValueError("must be a SQLite or PostgreSQL address")
-    if url.database in (None, "", ":memory:"):
-        raise ValueError("must name a file: a database in memory is lost between connections")
-    return text
 
 
 SETTINGS = (

@@ -239,11 +239,33 @@ def test_create_user_makes_an_account_in_any_role(checkout: Checkout) -> None:
         "flask", "create-user", "boss@example.com", "--name", "The boss", "--role", "admin", "--password", "-",
         stdin="Correct-horse-1\n",
     )  # fmt: skip
-    assert (made.returncode, made.stdout) == (0, "Made the admin boss@example.com with the id 5.\n")
+    assert (made.returncode, made.stdout) == (0, "Made the admin boss@example.com with the id 31.\n")
     asked = checkout.run(
         "flask", "create-user", "second@example.com", stdin="Second\nmember\nCorrect-horse-1\nCorrect-horse-1\n"
     )
     assert asked.returncode == 0, asked.stderr
+
+
+def test_the_demo_is_a_market_whose_books_balance(checkout: Checkout) -> None:
+    checkout.run("flask", "prepare")
+    verified = checkout.run("flask", "ledger", "verify")
+    assert (verified.returncode, "Balanced: 488 entries" in verified.stdout) == (0, True)
+    assert checkout.run("flask", "complete-orders").stdout == "Completed 0 orders.\n"
+    process = checkout.serve()
+    products = checkout.get("/api/v1/products")["products"]
+    assert len(products) == 8
+    assert all(product["description"] for product in products)
+    checkout.stop(process)
+
+
+def test_seed_fills_a_database_for_load_tests(checkout: Checkout) -> None:
+    checkout.run("flask", "db", "upgrade")
+    seeded = checkout.run("flask", "seed", "--members", "50", "--posts", "6000", "--transfers", "7000")
+    assert seeded.returncode == 0, seeded.stderr
+    assert "Balanced: 14" in checkout.run("flask", "ledger", "verify").stdout
+    process = checkout.serve()
+    assert checkout.get("/api/v1/posts")["total"] == 6000
+    checkout.stop(process)
 
 
 def test_purge_erases_what_has_expired(checkout: Checkout) -> None:

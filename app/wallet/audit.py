@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, case, cast, func, insert, select, true
 
 from app.core import clock
+from app.core.models import Query
 from app.extensions import db
 from app.wallet.models import ISSUING, Account, Entry, LedgerCheck, Transfer
 
@@ -60,6 +61,26 @@ def add_up(ids: range | None = None) -> dict[str, Any]:
     that all of it sums to zero. An account's balance must be the sum of its entries, a transfer's two entries must sum
     to zero.
     """
+    rows = db.session.execute(_adding_up(ids)).all()
+    found = rows[0]
+    mismatches = [
+        {"account_id": row.account_id, "balance": row.balance, "computed": row.computed}
+        for row in rows
+        if row.account_id is not None
+    ]
+    return {
+        "balanced": not (mismatches or found.wrong_transfers or (ids is None and found.sum)),
+        "entries": found.entries or 0,
+        "accounts": found.accounts,
+        "sum": found.sum or 0,
+        "issued": -(found.issuing or 0),
+        "mismatches": mismatches,
+        "as_of": clock.now(),
+    }
+
+
+def _adding_up(ids: range | None) -> Query:
+    """Make the statement: a row of totals, beside each account that does not fit."""
     accounts = _within(Account.id, ids)
     entries = select(Entry.account_id, _sum(Entry.amount).label("computed"), func.count().label("entries"))
     by_account = entries.where(_within(Entry.account_id, ids)).group_by(Entry.account_id).cte("by_account")
@@ -85,22 +106,7 @@ def add_up(ids: range | None = None) -> dict[str, Any]:
         .limit(MOST_MISMATCHES)
         .subquery()
     )
-    rows = db.session.execute(select(totals, wrong).outerjoin_from(totals, wrong, true())).all()
-    found = rows[0]
-    mismatches = [
-        {"account_id": row.account_id, "balance": row.balance, "computed": row.computed}
-        for row in rows
-        if row.account_id is not None
-    ]
-    return {
-        "balanced": not (mismatches or found.wrong_transfers or (ids is None and found.sum)),
-        "entries": found.entries or 0,
-        "accounts": found.accounts,
-        "sum": found.sum or 0,
-        "issued": -(found.issuing or 0),
-        "mismatches": mismatches,
-        "as_of": clock.now(),
-    }
+    return select(totals, wrong).outerjoin_from(totals, wrong, true())
 
 
 def _wrong_transfers(ids: range | None) -> ScalarSelect[int]:

@@ -31,6 +31,14 @@ TRANSFERS = Listing(
     },
 )
 TRANSFER_URL = "/api/v1/transfers/{id}"
+ISSUE = endpoint(
+    permission="credit:issue",
+    body=IssueSchema,
+    answer=TransferSchema,
+    status=201,
+    location=TRANSFER_URL,
+    errors=(NotFound, Conflict),
+)
 
 
 class Wallet(Resource):
@@ -117,14 +125,7 @@ class Reversal(Resource):
 class DepositList(Resource):
     """Credits that the community issues."""
 
-    @endpoint(
-        permission="credit:issue",
-        body=IssueSchema,
-        answer=TransferSchema,
-        status=201,
-        location=TRANSFER_URL,
-        errors=(NotFound, Conflict),
-    )
+    @ISSUE
     def post(self, _caller: Caller, **fields: Any) -> Any:
         """Issue credits to a member."""
         return service.deposit(**fields)
@@ -133,14 +134,7 @@ class DepositList(Resource):
 class WithdrawalList(Resource):
     """Credits that the community takes back."""
 
-    @endpoint(
-        permission="credit:issue",
-        body=IssueSchema,
-        answer=TransferSchema,
-        status=201,
-        location=TRANSFER_URL,
-        errors=(NotFound, Conflict),
-    )
+    @ISSUE
     def post(self, _caller: Caller, **fields: Any) -> Any:
         """Take credits back from a member. 409 `insufficient_funds` if the member has too few."""
         return service.withdraw(**fields)
