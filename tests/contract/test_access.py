@@ -1,9 +1,12 @@
 """Closed by default: what every route declares about who may call it, and that it is so."""
 
 import pytest
+from flask import Flask
 
 from app.core import permissions
 from app.core.permissions import ROLES, Access
+from app.core.resource import Resource
+from app.core.resource import route as put_at_urls
 from tests.client import CheckedClient
 from tests.conftest import AsUser, use_token
 from tests.contract.routes import ROUTES, Route, names
@@ -76,3 +79,12 @@ def test_answers_that_depend_on_the_caller_are_not_kept_for_others(as_user: AsUs
         assert {"Authorization", "Cookie"} <= set(answer.vary)
     else:
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_handler_that_declares_nothing_keeps_the_service_from_starting() -> None:
+    class Undeclared(Resource):
+        def get(self) -> str:
+            return "open to all"
+
+    with pytest.raises(TypeError, match="Undeclared declares nothing for GET"):
+        put_at_urls(Flask(__name__), [("/undeclared", Undeclared)])

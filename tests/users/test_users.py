@@ -426,3 +426,25 @@ def test_what_a_member_writes_while_being_deleted_does_not_stay(
     assert admin.get("/api/v1/posts").get_json()["posts"] == []
     with app.app_context():
         assert db.session.query(Todo).count() == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "statuses"),
+    [
+        ("delete", {}, [204] + [401] * 7),
+        ("patch", {"json": {"email": "new@example.com", "current_password": PASSWORD}}, [200] * 8),
+    ],
+)
+def test_a_member_who_changes_the_own_account_many_times_at_once_waits_in_line(
+    app: Flask, as_user: AsUser, method: str, sent: dict[str, Any], statuses: list[int]
+) -> None:
+    member = as_user()
+
+    def change() -> TestResponse:
+        client = new_client(app)
+        client.environ_base = dict(member.environ_base)
+        answer: TestResponse = getattr(client, method)(url_of(member), **sent)
+        return answer
+
+    answers = at_once(*[change] * 8)
+    assert sorted(answer.status_code for answer in answers) == statuses
