@@ -40,7 +40,7 @@ def is_asked() -> bool:
 def execute_if_unchanged(current: Callable[[], Response], execute: Callable[[], Any]) -> Any:
     """Run ``execute`` if the client's If-Match names the ``current`` representation; else raise PreconditionFailed.
 
-    Both run in one transaction that sees one state and fails, to be run again, if what it changes has changed since.
+    Both run in one transaction, in which what is to be changed is locked already.
     """
     if not _names(request.if_match, tag_of(current().get_data())):
         raise PreconditionFailed

@@ -35,8 +35,8 @@ class Contract:
     """The declaration of one handler, and the decorator that puts it there. A handler's first argument is the caller.
 
     ``permission``: the permission that the caller needs, or the Access that takes its place.
-    ``target``: called with caller and path, gives what is to be changed, which the handler gets in place of the path's
-    ids. It raises NotFound or Forbidden, and does so before the body is looked at.
+    ``target``: called with caller and path, gives what is to be changed, locked, which the handler gets in place of the
+    path's ids. It raises NotFound or Forbidden, and does so before the body is looked at.
     ``body``: the schema of the JSON body, which the handler gets as keyword arguments; a PATCH needs none of its
     fields, and a POST or PUT those that are required.
     ``prepare``: called with caller, body and path, gives the body that the handler gets: for what is slow, and so must
@@ -92,7 +92,7 @@ class Contract:
 
     def is_tagged(self, method: str) -> bool:
         """Tell whether the answer has an entity tag."""
-        shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201
+        shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201 or self.target is not None
         return self.answer is not None and shows_resource and (self.looks_at_caller or self.status == 201)
 
     def checks_if_match(self, method: str, resource: Any) -> bool:
@@ -126,10 +126,9 @@ def _perform(call: _Call) -> Response:
         _targets(call, caller)
         _parameters(contract, caller)
         prepared = contract.prepare(caller, _validated_body(contract), **call.path)
-    isolated = contract.checks_if_match(request.method, call.resource) and conditional.is_asked()
     keyed = contract.takes_idempotency_key(request.method, _rule()) and idempotency.HEADER in request.headers
     with idempotency.waiting_for_the_first() if keyed else nullcontext():
-        return unit_of_work(lambda: _execute(call, prepared), isolated=isolated)
+        return unit_of_work(lambda: _execute(call, prepared))
 
 
 def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
@@ -200,6 +199,8 @@ def _authorised(contract: Contract) -> Caller:
 
 def _validated_body(contract: Contract) -> dict[str, Any]:
     if contract.body is None:
+        if request.method == "POST" and read_body():
+            load(Schema, json_body())  # A step takes no fields.
         return {}
     return load(contract.body, json_body(), partial=request.method == "PATCH")
 

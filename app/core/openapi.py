@@ -203,7 +203,7 @@ class _Operation:
             yield NotFound
         if not self.reads:
             yield PayloadTooLarge
-        if self.contract.body:
+        if self.contract.body or self.method == "POST":
             yield UnsupportedMediaType
         if self.checks_if_match:
             yield PreconditionFailed

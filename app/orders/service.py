@@ -67,8 +67,8 @@ def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:
     Raises ValidationFailed, NotFound for an unknown product, or Conflict: ``product_inactive``, ``out_of_stock``,
     ``insufficient_funds``.
     """
+    seller_id = _seller_of(caller, [line["product_id"] for line in lines])
     products = _take_stock(lines)
-    seller_id = _seller_of(caller, [products[line["product_id"]] for line in lines])
     total = sum(products[line["product_id"]].price * line["quantity"] for line in lines)
     if total > MAX_AMOUNT:
         raise ValidationFailed(errors={"lines": [f"The total is above {MAX_AMOUNT}."]})
@@ -90,10 +90,6 @@ def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:
 
 def _take_stock(lines: Lines) -> dict[int, Record]:
     """Take the pieces of each line, in the order of the products' ids; give the products."""
-    ids = [line["product_id"] for line in lines]
-    for number, product_id in enumerate(ids):
-        if product_id in ids[:number]:
-            raise ValidationFailed(errors={f"lines.{number}.product_id": ["Names a product twice."]})
     return {line["product_id"]: _take(**line) for line in sorted(lines, key=lambda line: line["product_id"])}
 
 
@@ -120,8 +116,18 @@ def _take(*, product_id: int, quantity: int) -> Record:
     raise Conflict(f"There are fewer than {quantity} pieces of the product {product_id}.", code="out_of_stock")
 
 
-def _seller_of(caller: Caller, products: list[Record]) -> int:
-    sellers = {product.seller_id for product in products}
+def _seller_of(caller: Caller, product_ids: list[int]) -> int:
+    """Give the one seller of all products, who is another and active."""
+    for number, product_id in enumerate(product_ids):
+        if product_id in product_ids[:number]:
+            raise ValidationFailed(errors={f"lines.{number}.product_id": ["Names a product twice."]})
+    there = Product.id.in_(product_ids), Product.withdrawn_at.is_(None)
+    query = select(Product.id, Product.seller_id).where(*there)
+    found = {product.id: product.seller_id for product in db.session.execute(query)}
+    for product_id in product_ids:
+        if product_id not in found:
+            raise NotFound(f"There is no product {product_id}.")
+    sellers = set(found.values())
     if len(sellers) > 1:
         raise ValidationFailed(errors={"lines": ["All products of an order are of one seller."]})
     seller_id: int = sellers.pop()

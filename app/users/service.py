@@ -9,6 +9,7 @@ from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.hooks import Hook
 from app.core.models import Query, Record
+from app.core.transaction import is_writing
 from app.extensions import db
 from app.users.models import DELETED_NAME, User, email_key
 from app.users.passwords import hash_password, verify_password
@@ -77,6 +78,8 @@ def changeable_user(caller: Caller, user_id: int) -> int:
     get_user(caller, user_id)
     if caller.id != user_id:
         caller.demand(MANAGE)
+        if is_writing():  # One's own row is locked from the start.
+            db.session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
     return user_id
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, insert, literal, or_, select, union_all, update
+from sqlalchemy import Select, case, insert, literal, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core import clock
@@ -64,12 +64,14 @@ def locked(*user_ids: int, issuing: bool = False, active: bool = True) -> list[A
 
 
 def _lock(owners: list[int | None], *, active: bool) -> dict[int | None, Account]:
-    """Lock the accounts that there are; the owner of the issuing one is None."""
-    alive = User.is_active if active else User.deleted_at.is_(None)
-    mine = and_(Account.user_id.in_([owner for owner in owners if owner is not None]), alive)
+    """Lock the accounts that there are; the owner of the issuing one is None.
+
+    The members are held before their accounts are, as deleting does it, so that nobody is paid while being deleted.
+    """
+    held = _held(owners, active=active).cte("held")
+    mine = Account.user_id.in_(select(held.c.id))
     query = (
         select(Account)
-        .outerjoin(User, User.id == Account.user_id)
         .where(or_(mine, Account.kind == ISSUING) if None in owners else mine)
         .order_by(Account.id)
         .with_for_update(of=Account)
@@ -78,12 +80,15 @@ def _lock(owners: list[int | None], *, active: bool) -> dict[int | None, Account
     return {account.user_id: account for account in db.session.scalars(query)}
 
 
+def _held(owners: list[int | None], *, active: bool) -> Select[int]:
+    alive = User.is_active if active else User.deleted_at.is_(None)
+    members = [owner for owner in owners if owner is not None]
+    return select(User.id).where(User.id.in_(members), alive).with_for_update(read=True, key_share=True)
+
+
 def _open(owners: list[int | None], *, active: bool) -> None:
     """Make accounts, unless somebody else makes them at this moment."""
-    members = {owner for owner in owners if owner is not None}
-    alive = User.is_active if active else User.deleted_at.is_(None)
-    held = select(User.id).where(User.id.in_(members), alive).with_for_update(read=True, key_share=True)
-    if set(db.session.scalars(held)) != members:
+    if set(db.session.scalars(_held(owners, active=active))) != {owner for owner in owners if owner is not None}:
         raise NotFound("There is no such member.")
     insert_ = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     for owner in owners:

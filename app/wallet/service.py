@@ -110,8 +110,8 @@ def deposit(*, user_id: int, amount: int, memo: str) -> Moved:
 
 
 def withdraw(*, user_id: int, amount: int, memo: str) -> Moved:
-    """Take credits (minor units) back from a member. Raises NotFound, or Conflict for lack of funds."""
-    member, issuing = locked(user_id, issuing=True)
+    """Take credits (minor units) back from a member, a disabled one too. Raises NotFound or Conflict."""
+    member, issuing = locked(user_id, issuing=True, active=False)
     return move(Movement("withdrawal", member, issuing, amount, memo))
 
 

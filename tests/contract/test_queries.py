@@ -48,7 +48,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "PATCH /api/v1/products/<id:product_id>": 5,
     "PUT /api/v1/products/<id:product_id>": 5,
     "GET /api/v1/orders": 4,
-    "POST /api/v1/orders": (10, 8),
+    "POST /api/v1/orders": (11, 9),
     "GET /api/v1/orders/<id:order_id>": 3,
     "POST /api/v1/orders/<id:order_id>/completion": (10, 8),
     "POST /api/v1/orders/<id:order_id>/cancellation": (13, 11),

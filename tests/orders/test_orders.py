@@ -96,6 +96,8 @@ def test_an_order_that_cannot_be_leaves_everything_as_it_was(market: Market, as_
         (order_of((bread, 1), (other, 1)), 400, "validation_failed"),
         (order_of((bread, 1), (bread, 1)), 400, "validation_failed"),
         (order_of((mine, 1)), 400, "validation_failed"),
+        (order_of((mine, 11)), 400, "validation_failed"),
+        (order_of((bread, 11), (other, 1)), 400, "validation_failed"),
         (order_of((bread, 0)), 400, "validation_failed"),
         (order_of(), 400, "validation_failed"),
         ({"lines": [{"product_id": bread}]}, 400, "validation_failed"),
@@ -153,3 +155,13 @@ def test_a_member_with_an_open_order_cannot_be_deleted(market: Market) -> None:
     buyer.post(f"{URL}/{order['id']}/cancellation")
     assert seller.delete(f"/api/v1/users/{seller.user_id}").status_code == 204
     assert buyer.get(f"{URL}/{order['id']}").get_json()["seller_id"] == seller.user_id
+
+
+@pytest.mark.parametrize(("sent", "status"), [({"json": {}}, 200), ({"json": {"x": 1}}, 400), ({"data": b"{"}, 415)])
+def test_a_step_takes_no_fields(market: Market, sent: dict[str, Any], status: int) -> None:
+    buyer, seller, _ = market
+    order = buyer.post(URL, json=order_of((offer(seller), 1)))
+    cancelled = buyer.post(f"{order.headers['Location']}/cancellation", **sent)
+    assert cancelled.status_code == status
+    if status == 200:
+        assert cancelled.headers["ETag"] == buyer.get(order.headers["Location"]).headers["ETag"]

@@ -144,6 +144,48 @@ def test_both_ways_at_once_do_not_wait_for_each_other(as_user: AsUser, again: Ag
     assert (balance(ada), balance(bob)) == (1000, 1000)
 
 
+@pytest.mark.parametrize("round_", range(6))
+def test_nobody_is_paid_while_being_deleted(as_user: AsUser, again: Again, round_: int) -> None:
+    ada, leaving, treasurer = as_user(), as_user(), as_user("treasurer")
+    fund(treasurer, ada, 100)
+    fund(treasurer, leaving, 1)  # so that there is an account already
+    treasurer.post("/api/v1/withdrawals", json={"user_id": leaving.user_id, "amount": 1})
+    body = {"receiver_id": leaving.user_id, "amount": 1}
+
+    def leave() -> int:
+        return again(leaving).delete(f"/api/v1/users/{leaving.user_id}").status_code
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        paid = [pool.submit(lambda: again(ada).post(TRANSFERS, json=body).status_code) for _ in range(round_)]
+        left = pool.submit(leave)
+        paid += [pool.submit(lambda: again(ada).post(TRANSFERS, json=body).status_code) for _ in range(6)]
+    statuses = {answer.result() for answer in paid}
+    assert (left.result(), statuses) in [(204, {404}), (409, {201})]
+    check_books(treasurer)
+
+
+def test_if_match_is_decided_while_others_order_the_product(as_user: AsUser, again: Again) -> None:
+    seller, buyer, treasurer = as_user(), as_user(), as_user("treasurer")
+    bread = offer(seller, price=0, stock=1000)
+    url = f"/api/v1/products/{bread}"
+
+    def change(number: int) -> int:
+        client = again(seller)
+        tag = client.get(url).headers["ETag"]
+        return client.patch(url, json={"description": str(number)}, headers={"If-Match": tag}).status_code
+
+    def order(_: int) -> int:
+        return again(buyer).post("/api/v1/orders", json=order_of((bread, 1))).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        ordered = pool.map(order, range(40))
+        changed = list(pool.map(change, range(20)))
+        assert set(ordered) == {201}
+    assert set(changed) <= {200, 412}
+    assert stock(seller, bread) == 960
+    check_books(treasurer)
+
+
 class Session:
     """A member of the demo who is signed in at a real server."""
 

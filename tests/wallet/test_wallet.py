@@ -145,3 +145,13 @@ def test_a_member_with_credits_cannot_be_deleted_and_one_without_leaves_the_book
     (entry,) = bob.get("/api/v1/wallet/entries").get_json()["entries"]
     assert (entry["counterparty"], entry["memo"], entry["amount"]) == ("deleted member", "", 10)
     check_books(treasurer)
+
+
+def test_a_disabled_member_can_be_emptied(as_user: AsUser) -> None:
+    member, admin = as_user(), as_user("admin")
+    fund(admin, member, 10)
+    admin.patch(f"/api/v1/users/{member.user_id}", json={"is_active": False})
+    assert admin.post("/api/v1/deposits", json={"user_id": member.user_id, "amount": 1}).status_code == 404
+    assert admin.post("/api/v1/withdrawals", json={"user_id": member.user_id, "amount": 10}).status_code == 201
+    assert admin.delete(f"/api/v1/users/{member.user_id}").status_code == 204
+    check_books(admin)
