@@ -14,7 +14,6 @@ from typing import Any
 
 from flask import Response, current_app, request
 from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +21,7 @@ from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import TRY_AGAIN, Conflict, Unprocessable, ValidationFailed, broken_constraint
 from app.core.models import NEVER_REUSE_IDS, Base, Record, text_type
+from app.core.transaction import insert_on_conflict, rows_of
 from app.extensions import db
 
 HEADER = "Idempotency-Key"
@@ -103,9 +103,8 @@ def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller
 
 def _claim(row: dict[str, Any]) -> int | None:
     """Take the key, and give the id of its row; None if it was used before. One that has expired is taken over."""
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     now = clock.now()
-    new = insert(IdempotencyKey).values(**row, created_at=now)
+    new = insert_on_conflict(IdempotencyKey).values(**row, created_at=now)
     fresh = {name: new.excluded[name] for name in ("request_hash", "created_at", "status", "body", "headers")}
     claim = new.on_conflict_do_update(
         index_elements=["user_id", "method", "path", "key"],
@@ -163,4 +162,4 @@ def forget(user_id: int) -> None:
 def purge() -> int:
     """Erase the keys that have expired, and give their number."""
     expired = IdempotencyKey.created_at <= clock.now() - LIFETIME
-    return db.session.execute(delete(IdempotencyKey).where(expired)).rowcount  # type: ignore[attr-defined,no-any-return]
+    return rows_of(delete(IdempotencyKey).where(expired))

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, cast
 
 from sqlalchemy import CursorResult, Delete, Update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database import WRITING
 from app.core.errors import AppError
+from app.core.models import Base
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class _Undone(Exception):
 def unit_of_work(work: Callable[[], T], *, isolated: bool = False) -> T:
     """Run ``work`` in one transaction and give its result: all of it is kept, or nothing.
 
-    With ``isolated``, all that it reads is of one moment, and a write to what has changed since runs it again.
+    With ``isolated``, all that it reads is of one moment.
 
     A transaction that the database refuses for another one's sake is run again, up to three times; so ``work`` does
     nothing but work on the database. An error rolls back, except one that ``keeps_changes``.
@@ -69,6 +71,11 @@ def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
     finally:
         db.session.close()
         del db.session.info[WRITING]
+
+
+def insert_on_conflict(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """Begin an INSERT that can say ON CONFLICT, as both databases write it."""
+    return postgresql.insert(model) if db.engine.dialect.name == "postgresql" else sqlite.insert(model)
 
 
 def rows_of(statement: Delete | Update) -> int:

@@ -6,8 +6,7 @@ from app.core.schema import Choice, Id, Integer, Schema, Text, Timestamp
 from app.orders.models import MAX_LINES, MAX_QUANTITY, STATUSES
 from app.products.models import MAX_PRICE, NAME_LENGTH
 from app.wallet.models import MAX_AMOUNT
-
-MINOR_UNITS = {"description": "Minor units of the community's credits."}
+from app.wallet.schemas import MINOR_UNITS
 
 
 class NewLineSchema(Schema):

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, case, insert, literal, or_, select, union_all, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core import clock
 from app.core.errors import Conflict, NotFound
 from app.core.models import Base
+from app.core.transaction import insert_on_conflict
 from app.extensions import db
 from app.users.models import User
 from app.wallet.models import ESCROW, ISSUING, MAX_BALANCE, MEMBER, Account, Entry, Memo, Transfer
@@ -90,10 +90,9 @@ def _open(owners: list[int | None], *, active: bool) -> None:
     """Make accounts, unless somebody else makes them at this moment."""
     if set(db.session.scalars(_held(owners, active=active))) != {owner for owner in owners if owner is not None}:
         raise NotFound("There is no such member.")
-    insert_ = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     for owner in owners:
         kind = ISSUING if owner is None else MEMBER
-        db.session.execute(insert_(Account).values(kind=kind, user_id=owner).on_conflict_do_nothing())
+        db.session.execute(insert_on_conflict(Account).values(kind=kind, user_id=owner).on_conflict_do_nothing())
 
 
 def locked_account(account_id: int) -> Account:
