@@ -18,9 +18,9 @@ export FLASK_SKIP_DOTENV := 1
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-run: $(VENV)/.installed ## Migrate, fill an empty development database, and serve at HOST:PORT
+run: $(VENV)/.installed ## Migrate, fill an empty development database, and run it all at HOST:PORT
 	@$(BIN)/python -m flask --app wsgi prepare
-	@exec $(BIN)/python -m gunicorn
+	@exec $(BIN)/python -m flask --app wsgi up
 
 test: $(VENV)/.installed-dev check ## Run the tests on SQLite and on PostgreSQL, and every check
 	@echo "==> Tests on SQLite"
@@ -57,10 +57,10 @@ $(BIN)/pipenv:
 
 $(VENV)/.installed: $(BIN)/pipenv Pipfile.lock
 	@echo "==> Installing the locked packages (about a minute the first time)"
-	@$(PIPENV) sync --categories="packages embedded"
+	@$(PIPENV) sync --categories="packages local"
 	@touch "$@"
 
 $(VENV)/.installed-dev: $(BIN)/pipenv Pipfile.lock
 	@echo "==> Installing the locked packages and the tools (about a minute the first time)"
-	@$(PIPENV) sync --categories="packages dev-packages embedded"
+	@$(PIPENV) sync --categories="packages dev-packages local"
 	@touch "$@" $(VENV)/.installed

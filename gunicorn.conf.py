@@ -80,16 +80,6 @@ def when_ready(server: Any) -> None:
     app = server.app.wsgi()
     with app.app_context():
         print(welcome(), file=sys.stderr, flush=True)
-        _forget_connections(close=True)
-
-
-def post_fork(server: Any, _worker: Any) -> None:
-    """Give each worker connections of its own."""
-    with server.app.wsgi().app_context():
-        _forget_connections(close=False)
-
-
-def _forget_connections(*, close: bool) -> None:
-    db.session.remove()
-    for engine in db.engines.values():
-        engine.dispose(close=close)
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()

@@ -3,6 +3,7 @@
 from app.auth import resources as auth
 from app.docs import resources as docs
 from app.health import resources as health
+from app.jobs import resources as jobs
 from app.orders import resources as orders
 from app.posts import resources as posts
 from app.products import resources as products
@@ -31,6 +32,9 @@ ROUTES = (
     ("/api/v1/orders/<id:order_id>", orders.OrderItem),
     ("/api/v1/orders/<id:order_id>/completion", orders.Completion),
     ("/api/v1/orders/<id:order_id>/cancellation", orders.Cancellation),
+    ("/api/v1/jobs", jobs.JobList),
+    ("/api/v1/jobs/<id:job_id>", jobs.JobItem),
+    ("/api/v1/jobs/<id:job_id>/cancellation", jobs.JobCancellation),
     ("/api/v1/wallet", wallet.Wallet),
     ("/api/v1/wallet/entries", wallet.WalletEntryList),
     ("/api/v1/users/<id:user_id>/wallet", wallet.UserWallet),

@@ -1,7 +1,6 @@
 """Commands of the ``flask`` program."""
 
 import sys
-from functools import partial
 
 import click
 from flask import Flask, current_app
@@ -9,16 +8,14 @@ from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
 from sqlalchemy.exc import DBAPIError
 
-from app import demo
-from app.auth import service as auth
-from app.core import idempotency, migrations
+from app import demo, local
+from app.core import migrations
 from app.core.constraints import declared_error
 from app.core.errors import ValidationFailed
 from app.core.permissions import ROLES
 from app.core.schema import load
 from app.core.transaction import unit_of_work
 from app.extensions import db
-from app.orders import service as orders
 from app.users import service as users
 from app.users.passwords import hash_password
 from app.users.schemas import SignUpSchema
@@ -27,7 +24,7 @@ from app.wallet import audit
 
 def init_app(app: Flask) -> None:
     """Add the commands to ``flask``."""
-    for command in (create_user, seed, prepare, purge, complete_orders, ledger):
+    for command in (create_user, seed, prepare, ledger, local.up):
         app.cli.add_command(command)
 
 
@@ -90,24 +87,6 @@ def prepare(context: click.Context) -> None:
             context.invoke(seed, members=demo.Size.members, posts=demo.Size.posts, transfers=demo.Size.transfers)
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
-
-
-@click.command()
-@with_appcontext
-def purge() -> None:
-    """Erase what has expired: idempotency keys, and sessions with their tokens."""
-    keys = unit_of_work(idempotency.purge)
-    sessions = unit_of_work(auth.purge_sessions)
-    click.echo(f"Erased {keys} idempotency keys and {sessions} sessions.")
-
-
-@click.command("complete-orders")
-@with_appcontext
-def complete_orders() -> None:
-    """Complete the orders that have been open for 14 days; run it daily."""
-    due = orders.due_orders()
-    completed = sum(unit_of_work(partial(orders.complete_due_order, order_id)) for order_id in due)
-    click.echo(f"Completed {completed} orders.")
 
 
 ledger = AppGroup("ledger", help="The community's books.")

@@ -14,7 +14,7 @@ import click
 from dotenv import dotenv_values
 from flask import Config
 
-from app.core.settings import Setting, currency, database_url, flag, number, one_of, origins
+from app.core.settings import Setting, broker_url, currency, database_url, flag, number, one_of, origins
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
@@ -48,6 +48,14 @@ SETTINGS = (
         "A PostgreSQL server on which the tests make a database of their own. Without it they start one.",
         database_url,
     ),
+    Setting(
+        "BROKER_URL",
+        "",
+        "redis://host:6379/0 or amqp://user:password@host: how the workers are called. make run starts one of its own.",
+        broker_url,
+    ),
+    Setting("WORKER_CONCURRENCY", 2, "Processes of the Celery worker.", number(1, 256)),
+    Setting("JOB_TIME_LIMIT", 900, "Seconds that one job may take.", number(10, 86400)),
     Setting("HOST", "127.0.0.1", "The address that Gunicorn listens on; of IPv6 in brackets, like [::1]."),
     Setting("PORT", 8000, "The port that Gunicorn listens on.", number(1, 65535)),
     Setting("WEB_CONCURRENCY", 2, "Worker processes of Gunicorn.", number(1, 256)),
@@ -171,6 +179,8 @@ def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:
     problems = [problem for name in SECRETS for problem in _weaknesses(name, settings[name])]
     if settings["DATABASE_URL"] == "":
         problems.append("DATABASE_URL is not set.")
+    if settings["BROKER_URL"] == "":
+        problems.append("BROKER_URL is not set.")
     if any("*" in origin for origin in settings["CORS_ORIGINS"] or ()):
         problems.append("CORS_ORIGINS must name its origins, without a wildcard.")
     return problems

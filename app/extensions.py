@@ -1,5 +1,6 @@
 """The extensions, made without an app; create_app() gives them one."""
 
+from celery import Celery
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager
 from flask_migrate import Migrate
@@ -15,3 +16,4 @@ db = SQLAlchemy(
 migrate = Migrate(db=db, compare_type=True)
 jwt = JWTManager()
 cors = CORS()
+celery = Celery("agora")

@@ -24,6 +24,7 @@ from tests.client import CheckedClient
 from tests.postgres import scratch_database
 
 PASSWORD = "Correct-horse-1"
+NO_BROKER = "redis://127.0.0.1:1/0"  # nobody listens there
 
 AsUser = Callable[..., CheckedClient]
 Counter = Callable[[], Any]
@@ -166,7 +167,9 @@ def production(app: Flask, database_url: str) -> Iterator[Flask]:
         name: f"{name}-0123456789-abcdefghijklmnop".replace("SECRET", "S3CR3T")
         for name in ("SECRET_KEY", "JWT_SECRET_KEY")
     }
-    production_app = create_app("production", {"DATABASE_URL": database_url, "LOG_LEVEL": "ERROR", **secrets})
+    production_app = create_app(
+        "production", {"DATABASE_URL": database_url, "BROKER_URL": NO_BROKER, "LOG_LEVEL": "ERROR", **secrets}
+    )
     production_app.test_client_class = CheckedClient
     yield production_app
     dispose(production_app)

@@ -4,11 +4,13 @@ Reading in autocommit saves the BEGIN and ROLLBACK of every request that changes
 refuses a write that strays there. The session takes the reading engine unless a unit of work is under way.
 """
 
+import os
 import select
 import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -23,6 +25,18 @@ WRITING = "writing"
 CONNECT_TIMEOUT = 5  # seconds
 CONNECTED = 0  # libpq's CONNECTION_OK
 CLIENT_GRACE = 2  # seconds that a client waits longer than the server is told to work
+
+
+_engines: "WeakSet[Engine]" = WeakSet()
+
+
+def _forget_connections() -> None:
+    """Give a forked process connections of its own: two that speak on one would hear each other's answers."""
+    for engine in _engines:
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections)
 
 
 class RoutingSession(Session):
@@ -76,6 +90,7 @@ def _postgres_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict
 def init_app(app: Flask, db: SQLAlchemy) -> None:
     """Bound every wait for PostgreSQL; teach SQLite's connections what PostgreSQL's know of themselves."""
     with app.app_context():
+        _engines.update(db.engines.values())
         if db.engine.dialect.name != "sqlite":
             set_wait_callback(partial(_wait, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
             return

@@ -27,6 +27,8 @@ from app.core.transaction import dry_run, unit_of_work
 Handler = Callable[..., Any]
 
 API = "/api/v1/"
+ACCEPTED = 202  # the answer is a job, which has yet to be done
+LOOK_AGAIN = "1"  # seconds after which the job is worth a look
 DRY_RUN = Parameter("dry_run", "Answer as the write would, and leave no trace.", TRUE_OR_FALSE)
 
 
@@ -44,7 +46,7 @@ class Contract:
     ``answer``: the schema of what the handler returns.
     ``media_type``: what the answer is where the handler makes a Response of its own.
     ``listing``: the handler returns a query, and the answer is a page of it.
-    ``status``: the status of success; 204 has no body, 201 a ``Location``.
+    ``status``: the status of success; 204 has no body, 201 and 202 a ``Location``.
     ``other_status``: a second status with the same answer, which the handler chooses by a Response of its own.
     ``location``: where the created thing is, with the answer's fields in braces.
     ``changes_caller``: the caller's own row may be what is changed, so it is locked as such from the start.
@@ -215,14 +217,16 @@ def _answer(contract: Contract, result: Any, sent: dict[str, Any], *, caller: Ca
     if contract.answer is None:
         return Response(status=contract.status)
     shown = dump(contract.answer, result, caller)
-    headers = {"Location": contract.location.format(**shown)} if contract.location else None
+    headers = {"Location": contract.location.format(**shown)} if contract.location else {}
+    if contract.status == ACCEPTED:
+        headers["Retry-After"] = LOOK_AGAIN
     response = json_response(shown, contract.status, headers=headers)
     return conditional.tag(response) if contract.is_tagged(request.method) else response
 
 
 def _without_ids(response: Response) -> Response:
     """Take from the answer of a dry run what is not there: the id, the URL and the tag of what would be made."""
-    if response.status_code == 201:
+    if response.status_code in (201, ACCEPTED):
         response.set_data(orjson.dumps({**orjson.loads(response.get_data()), "id": None}) + b"\n")
     for name in ("Location", "ETag"):
         response.headers.pop(name, None)

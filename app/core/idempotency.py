@@ -31,7 +31,7 @@ KEY_LENGTH = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 LOCK_NOT_AVAILABLE = "55P03"
 DATABASE_IS_LOCKED = "database is locked"  # as SQLite says it
-KEPT_HEADERS = ("Location", "ETag")
+KEPT_HEADERS = ("Location", "ETag", "Retry-After")
 
 
 class IdempotencyKey(Base):

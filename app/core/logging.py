@@ -7,7 +7,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, g, has_app_context, request
 
 access_log = logging.getLogger("app.access")
 
@@ -41,11 +41,11 @@ class TextFormatter(logging.Formatter):
 
 
 class RequestIdFilter(logging.Filter):
-    """Adds the id of the request under way to every record."""
+    """Adds to every record the id of the request under way, or of the one that has asked for the job under way."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record through."""
-        record.request_id = g.get("request_id") if has_request_context() else None
+        record.request_id = g.get("request_id") if has_app_context() else None
         return True
 
 
@@ -54,10 +54,11 @@ def init_app(app: Flask) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if app.config["FLASK_ENV"] == "production" else TextFormatter())
     handler.addFilter(RequestIdFilter())
-    logger = logging.getLogger("app")
-    logger.handlers = [handler]
-    logger.setLevel(app.config["LOG_LEVEL"])
-    logger.propagate = app.testing  # so that pytest can catch it
+    for name, level in (("app", app.config["LOG_LEVEL"]), ("celery", "WARNING")):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level)
+        logger.propagate = app.testing  # so that pytest can catch it
     app.before_request(_start)
     app.after_request(_log_request)
 

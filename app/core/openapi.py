@@ -10,7 +10,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from app.core.components import Components, reference
-from app.core.endpoint import DRY_RUN, Contract
+from app.core.endpoint import ACCEPTED, DRY_RUN, Contract
 from app.core.errors import (
     PROBLEM,
     AppError,
@@ -168,7 +168,7 @@ class _Operation:
         if contract.listing:
             answer["content"] = {JSON_TYPE: {"schema": self.components.page(contract.listing)}}
         elif contract.answer:
-            shown = self.components.created if status == 201 else self.components.answer
+            shown = self.components.created if status in (201, ACCEPTED) else self.components.answer
             answer["content"] = {JSON_TYPE: {"schema": shown(contract.answer)}}
         elif contract.media_type:
             answer["content"] = {contract.media_type: {}}
@@ -180,6 +180,8 @@ class _Operation:
             headers["Link"] = "RFC 8288: first, prev, next, last."
         if self.contract.location:
             headers["Location"] = "The URL of what was made."
+        if self.contract.status == ACCEPTED:
+            headers["Retry-After"] = "Seconds after which the job is worth a look."
         if self.tagged:
             headers["ETag"] = "RFC 9110: changes with every change."
         if self.takes_key:

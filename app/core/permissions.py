@@ -8,6 +8,8 @@ MEMBER = frozenset(
         "session:read",
         "session:write",
         "post:write",
+        "job:read",
+        "job:write",
         "todo:read",
         "todo:write",
         "product:write",

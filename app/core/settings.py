@@ -68,6 +68,13 @@ def currency(text: str) -> str:
     return text
 
 
+def broker_url(text: str) -> str:
+    """Read the address of a broker that Celery speaks to."""
+    if not text.startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
+        raise ValueError("must be an address like redis://host:6379/0 or amqp://user:password@host")
+    return text
+
+
 def database_url(text: str) -> str:
     """Read a SQLite or PostgreSQL address; a PostgreSQL one is given the driver that is installed."""
     try:

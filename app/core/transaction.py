@@ -54,7 +54,8 @@ def is_writing() -> bool:
 
 def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
     db.session.close()  # What was read before belongs to the reading engine.
-    db.session.info[WRITING] = True
+    actions: list[Callable[[], None]] = []
+    db.session.info[WRITING] = actions
     try:
         try:
             if isolated and db.engine.dialect.name == "postgresql":
@@ -67,10 +68,17 @@ def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
                 db.session.commit()
             raise
         db.session.commit()
-        return result
     finally:
         db.session.close()
         del db.session.info[WRITING]
+    for action in actions:
+        action()
+    return result
+
+
+def after_commit(action: Callable[[], None]) -> None:
+    """Have ``action`` run once the unit of work under way has committed; never, if it does not."""
+    db.session.info[WRITING].append(action)
 
 
 def insert_on_conflict(model: type[Base]) -> postgresql.Insert | sqlite.Insert:

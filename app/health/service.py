@@ -6,19 +6,29 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core import migrations
+from app.core import background, migrations
 from app.extensions import db
+from app.jobs.service import worker_is_alive
 
 log = logging.getLogger(__name__)
 
 
+NEEDED = ("database", "migrations")
+
+
 def readiness() -> dict[str, Any]:
-    """Check the database and its migrations; only these make the service unhealthy."""
-    checks = {"database": False, "migrations": False}
+    """Check what the service stands on. Without a broker or a worker it goes on, degraded: jobs and events wait."""
+    checks = dict.fromkeys((*NEEDED, "worker"), False)
     try:
         db.session.execute(text("SELECT 1"))
         checks["database"] = True
         checks["migrations"] = migrations.has_all(db.session.connection())
+        checks["worker"] = checks["migrations"] and worker_is_alive()
     except SQLAlchemyError as error:
         log.warning("Not ready: %s", type(error).__name__)
-    return {"status": "healthy" if all(checks.values()) else "unhealthy", "checks": checks, "degraded": []}
+    checks["broker"] = background.broker_answers()
+    return {
+        "status": "healthy" if all(checks[name] for name in NEEDED) else "unhealthy",
+        "checks": checks,
+        "degraded": [name for name, well in checks.items() if not well and name not in NEEDED],
+    }

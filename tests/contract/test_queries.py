@@ -52,6 +52,9 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /api/v1/orders/<id:order_id>": 3,
     "POST /api/v1/orders/<id:order_id>/completion": (10, 8),
     "POST /api/v1/orders/<id:order_id>/cancellation": (13, 11),
+    "GET /api/v1/jobs": 3,
+    "GET /api/v1/jobs/<id:job_id>": 2,
+    "POST /api/v1/jobs/<id:job_id>/cancellation": 4,
     "GET /api/v1/wallet": 2,
     "GET /api/v1/wallet/entries": 3,
     "GET /api/v1/users/<id:user_id>/wallet": 2,
@@ -68,7 +71,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /docs/<string:name>": 0,
     "GET /openapi.json": 0,
     "GET /health": 0,
-    "GET /health/ready": 2,  # one more asks PostgreSQL whether there is a table of migrations
+    "GET /health/ready": 3,  # one more asks PostgreSQL whether there is a table of migrations
 }
 
 

@@ -14,6 +14,7 @@ GOOD = {
     "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuv-A",
     "JWT_SECRET_KEY": "0123456789-abcdefghijklmnopqrstuv-B",
     "DATABASE_URL": "postgresql://agora@db/agora",
+    "BROKER_URL": "redis://broker/0",
 }
 
 

@@ -1,0 +1,80 @@
+"""What kinds of jobs there are, and what the function that does one is given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from flask import current_app
+
+EXTENSION = "agora-job-kinds"
+
+
+class JobFailed(Exception):
+    """The job cannot be done, and trying again would not help. The message is for its owner."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class JobCancelled(Exception):
+    """Its owner wants the job to stop."""
+
+
+class JobLost(Exception):
+    """Another worker has taken the job over, or it is gone: this one must stop and leave no trace."""
+
+
+@dataclass
+class Run:
+    """One attempt at a job, as its function sees it: what was asked for, and where it tells how far it is."""
+
+    job_id: int
+    user_id: int | None
+    params: dict[str, Any]
+    attempt: int
+    done: int = 0
+    total: int | None = None
+    cancelled: bool = False
+    lost: bool = False
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        """Tell how much is done, of how much. Costs nothing: a thread stores it once a second.
+
+        Raises JobCancelled or JobLost when the work must stop.
+        """
+        self.done, self.total = done, total if total is not None else self.total
+        if self.lost:
+            raise JobLost
+        if self.cancelled:
+            raise JobCancelled
+
+
+Perform = Callable[[Run], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job.
+
+    ``perform`` does it: it may be called again for the same job, after the death of a worker, and then goes on where
+    the first one was. What it returns is the job's result. ``attempts``: how often it is tried before the job fails.
+    ``every``: the job is done on a timetable, as often as that, without an owner.
+    """
+
+    name: str
+    perform: Perform
+    attempts: int = 3
+    every: timedelta | None = None
+
+
+def kind_of(name: str) -> Kind:
+    """Give the kind of that name."""
+    return cast(Kind, current_app.extensions[EXTENSION][name])
+
+
+def timetable() -> list[Kind]:
+    """Give the kinds that are done again and again."""
+    return [kind for kind in current_app.extensions[EXTENSION].values() if kind.every]

@@ -1,0 +1,164 @@
+"""The rules of jobs: how one is asked for, watched, cancelled and forgotten."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from flask import g
+from sqlalchemy import delete, insert, or_, select, update
+
+from app.core import clock
+from app.core.background import ring
+from app.core.caller import Caller
+from app.core.errors import Conflict, NotFound
+from app.core.models import Query, Record
+from app.core.transaction import insert_on_conflict, rows_of
+from app.extensions import db
+from app.jobs.kinds import timetable
+from app.jobs.models import CANCELLED, FINISHED, QUEUED, RUNNING, Heartbeat, Job
+from app.users.models import User
+from app.users.service import user_deleting
+
+RUN = "jobs.run"
+RING_AGAIN = timedelta(seconds=30)  # after which a bell that nobody has answered counts as lost
+RESULTS_KEPT = timedelta(days=7)
+WORKER = "worker"
+ALIVE = timedelta(seconds=30)  # within which a worker that is well has been seen
+
+SHOWN = (
+    Job.id,
+    Job.kind,
+    Job.status,
+    Job.done,
+    Job.total,
+    Job.result,
+    Job.result_key,
+    Job.error_code,
+    Job.error_message,
+    Job.created_at,
+    Job.started_at,
+    Job.finished_at,
+)
+
+
+def enqueue(kind: str, *, user_id: int | None = None, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Ask for a job, as part of the unit of work under way, and give it as it is shown.
+
+    Takes the name of its kind, its owner (None: the service itself), and what its function needs to know, as JSON.
+    """
+    now = clock.now()
+    values = {
+        "kind": kind,
+        "user_id": user_id,
+        "params": dict(params or {}),
+        "request_id": g.get("request_id"),
+        "created_at": now,
+        "due_at": now,
+        "rung_at": now,
+    }
+    job = db.session.execute(insert(Job).values(values).returning(*SHOWN)).one()
+    ring(RUN, job.id)
+    return shown(job)
+
+
+def shown(job: Record) -> dict[str, Any]:
+    """Give a job as its owner sees it."""
+    error = {"code": job.error_code, "message": job.error_message} if job.error_code else None
+    return {
+        **{name: getattr(job, name) for name in ("id", "kind", "status", "result", "created_at", "started_at")},
+        "progress": {"done": job.done, "total": job.total},
+        "result_url": f"/api/v1/jobs/{job.id}/result" if job.result_key else None,
+        "error": error,
+        "finished_at": job.finished_at,
+    }
+
+
+def all_shown(jobs: Sequence[Record]) -> list[dict[str, Any]]:
+    """Give jobs as their owner sees them."""
+    return [shown(job) for job in jobs]
+
+
+def list_jobs(caller: Caller) -> Query:
+    """Give the query of the caller's jobs."""
+    return select(*SHOWN).where(Job.user_id == caller.member_id)
+
+
+def get_job(caller: Caller, job_id: int) -> dict[str, Any]:
+    """Give one of the caller's jobs. Raises NotFound."""
+    job = db.session.execute(list_jobs(caller).where(Job.id == job_id)).one_or_none()
+    if job is None:
+        raise NotFound
+    return shown(job)
+
+
+def own_job(caller: Caller, job_id: int) -> Job:
+    """Give one of the caller's jobs, locked. Raises NotFound."""
+    own = select(Job).where(Job.id == job_id, Job.user_id == caller.member_id)
+    job = db.session.scalars(own.with_for_update()).one_or_none()
+    if job is None:
+        raise NotFound
+    return job
+
+
+def cancel_job(caller: Caller, job: Job) -> dict[str, Any]:
+    """Stop a job: one that waits at once, one that runs as soon as its worker hears of it. Raises Conflict."""
+    if job.status in FINISHED:
+        raise Conflict(f"The job has {job.status} already.", code="job_finished")
+    job.cancel_requested = True
+    if job.status == QUEUED:
+        job.status, job.finished_at = CANCELLED, clock.now()
+    db.session.flush()
+    return get_job(caller, job.id)
+
+
+def ring_again() -> None:
+    """Ring for the jobs that no worker has taken, or whose worker is gone. Runs inside a unit of work."""
+    now = clock.now()
+    waiting = (Job.status == QUEUED) & (Job.due_at <= now)
+    orphaned = (Job.status == RUNNING) & (Job.lease_until < now)
+    quiet = or_(Job.rung_at.is_(None), Job.rung_at < now - RING_AGAIN)
+    rung = update(Job).where(or_(waiting, orphaned), quiet).values(rung_at=now).returning(Job.id)
+    for job_id in db.session.scalars(rung.execution_options(synchronize_session=False)):
+        ring(RUN, job_id)
+
+
+def follow_timetable() -> None:
+    """Ask for the jobs whose time has come, each once for its period. Runs inside a unit of work."""
+    now = clock.now()
+    due = {
+        f"{kind.name}@{int(now.timestamp() // kind.every.total_seconds())}": kind for kind in timetable() if kind.every
+    }
+    known = set(db.session.scalars(select(Job.occasion).where(Job.occasion.in_(due))))
+    for occasion in due.keys() - known:
+        values = {"kind": due[occasion].name, "occasion": occasion, "params": {}, "due_at": now, "rung_at": now}
+        new = insert_on_conflict(Job).values(values).on_conflict_do_nothing().returning(Job.id)
+        job_id = db.session.scalar(new)
+        if job_id is not None:
+            ring(RUN, job_id)
+
+
+def report_alive() -> None:
+    """Note that a worker is at work. Runs inside a unit of work."""
+    seen = insert_on_conflict(Heartbeat).values(name=WORKER, seen_at=clock.now())
+    seen = seen.on_conflict_do_update(index_elements=["name"], set_={"seen_at": seen.excluded.seen_at})
+    db.session.execute(seen)
+
+
+def worker_is_alive() -> bool:
+    """Tell whether a worker has been seen lately."""
+    seen_at = db.session.scalar(select(Heartbeat.seen_at).where(Heartbeat.name == WORKER))
+    return seen_at is not None and seen_at > clock.now() - ALIVE
+
+
+def purge() -> int:
+    """Forget the results that have expired, and the service's own jobs of the past; give the number of both."""
+    finished = Job.finished_at <= clock.now() - RESULTS_KEPT
+    own = rows_of(delete(Job).where(finished, Job.user_id.is_(None)))
+    expired = update(Job).where(finished, Job.result_key.is_not(None), Job.result_type.is_not(None))
+    return own + rows_of(expired.values(result_type=None).execution_options(synchronize_session=False))
+
+
+@user_deleting.listen
+def erase_jobs(user: User) -> None:
+    """Erase the jobs of a member who is being deleted; one that runs notices, and stops."""
+    db.session.execute(delete(Job).where(Job.user_id == user.id))
