@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import api, auth, cli
+from app import api, auth, cli, rates
 from app.config import load_settings
 from app.core import database, errors, gate, headers, logging, resource
 from app.extensions import cors, db, migrate
@@ -34,6 +34,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
         cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=headers.EXPOSED)
 
     auth.init_app(app)
+    rates.init_app(app)
     resource.route(app, api.ROUTES)
     cli.init_app(app)
     if app.config["TRUSTED_PROXIES"]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -66,6 +67,14 @@ def currency(text: str) -> str:
     if not re.fullmatch("[A-Z]{3}", text):
         raise ValueError("must be three capital letters")
     return text
+
+
+def service_url(text: str) -> str:
+    """Read the address below which another service is found; a slash at its end is left out."""
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
+        raise ValueError("must be an address like https://rates.example.com/v1, without a query")
+    return text.rstrip("/")
 
 
 def database_url(text: str) -> str:

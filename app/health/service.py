@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import migrations
 from app.extensions import db
+from app.rates import service as rates
 
 log = logging.getLogger(__name__)
 
@@ -21,4 +22,5 @@ def readiness() -> dict[str, Any]:
         checks["migrations"] = migrations.has_all(db.session.connection())
     except SQLAlchemyError as error:
         log.warning("Not ready: %s", type(error).__name__)
-    return {"status": "healthy" if all(checks.values()) else "unhealthy", "checks": checks, "degraded": []}
+    degraded = ["rates"] if rates.is_degraded() else []
+    return {"status": "healthy" if all(checks.values()) else "unhealthy", "checks": checks, "degraded": degraded}
