@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import partial
 from http.client import HTTPException
 from socket import SHUT_RDWR, socket
+from socket import close as socket_close
 from threading import BoundedSemaphore, Thread
 from typing import Any, NoReturn, TypeVar
 
@@ -164,6 +165,13 @@ class _Line(HTTPAdapter):
         for connected in self._sockets:
             with suppress(OSError):
                 connected.shutdown(SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close everything, also what urllib3 leaves open when it cannot make sense of the headers."""
+        super().close()
+        for connected in self._sockets:
+            with suppress(OSError):
+                socket_close(connected.detach())
 
 
 def _get(

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -71,9 +70,8 @@ def currency(text: str) -> str:
 
 def service_url(text: str) -> str:
     """Read the address below which another service is found; a slash at its end is left out."""
-    url = urlsplit(text)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
-        raise ValueError("must be an address like https://rates.example.com/v1, without a query")
+    if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[^?#\s]*)?", text, re.ASCII):
+        raise ValueError("must be an address like https://rates.example.com/v1, without a password or a query")
     return text.rstrip("/")
 
 
