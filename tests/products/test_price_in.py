@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.core import clock
 from app.core.transaction import unit_of_work
 from app.extensions import db
 from app.rates.models import Rate
@@ -22,20 +21,20 @@ LIST, ITEM = "/api/v1/products", "/api/v1/products/1"
 
 @pytest.fixture
 def seller(app: Flask, as_user: AsUser) -> CheckedClient:
-    """A member who offers three products, where a dollar rate of last year is at hand."""
+    """A member who offers three products, where some old rates are at hand."""
     seller = as_user()
     for price in (1250, 0, 10**12):
         made = seller.post(LIST, json={"name": f"For {price}", "price": price, "stock": 1})
         assert made.status_code == 201
         assert "price_in" not in made.get_json()
+    rates = [known("USD", "1.08"), known("JPY", "163.5"), known("IRR", "1000000")]
     with app.app_context():
-        unit_of_work(lambda: [keep("USD", "1.08"), keep("JPY", "163.5"), keep("IRR", "1000000")])
+        unit_of_work(lambda: db.session.add_all(rates))
     return seller
 
 
-def keep(currency: str, rate: str) -> None:
-    old = clock.now().replace(year=2025, day=1)
-    db.session.add(Rate(base="EUR", currency=currency, rate=rate, as_of=DAY, fetched_at=old))
+def known(currency: str, rate: str) -> Rate:
+    return Rate(base="EUR", currency=currency, rate=rate, as_of=DAY, fetched_at=DAY)
 
 
 def dollars(amount: int) -> Json:
