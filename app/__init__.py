@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import api, auth, cli, jobs, work
+from app import api, auth, cli, jobs, rates, work
 from app.config import load_settings
 from app.core import background, database, errors, gate, headers, logging, outbox, resource
 from app.extensions import cors, db, migrate
@@ -37,6 +37,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
     background.init_app(app)
     outbox.init_app(app, work.LISTENERS)
     jobs.init_app(app, work.KINDS)
+    rates.init_app(app)
     resource.route(app, api.ROUTES)
     cli.init_app(app)
     if app.config["TRUSTED_PROXIES"]:

@@ -7,6 +7,7 @@ from app.jobs import resources as jobs
 from app.orders import resources as orders
 from app.posts import resources as posts
 from app.products import resources as products
+from app.rates import resources as rates
 from app.todos import resources as todos
 from app.users import resources as users
 from app.wallet import resources as wallet
@@ -28,6 +29,7 @@ ROUTES = (
     ("/api/v1/todos/<id:todo_id>", todos.TodoItem),
     ("/api/v1/products", products.ProductList),
     ("/api/v1/products/<id:product_id>", products.ProductItem),
+    ("/api/v1/rates/<string:currency>", rates.RateItem),
     ("/api/v1/orders", orders.OrderList),
     ("/api/v1/orders/<id:order_id>", orders.OrderItem),
     ("/api/v1/orders/<id:order_id>/completion", orders.Completion),

@@ -14,7 +14,7 @@ import click
 from dotenv import dotenv_values
 from flask import Config
 
-from app.core.settings import Setting, broker_url, currency, database_url, flag, number, one_of, origins
+from app.core.settings import Setting, broker_url, currency, database_url, flag, number, one_of, origins, service_url
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
@@ -83,6 +83,14 @@ SETTINGS = (
     Setting("PASSWORD_HASH_MEMORY", 19456, "KiB of memory that argon2 takes to hash.", number(8, 4194304)),
     Setting("PASSWORD_HASH_PASSES", 2, "How often argon2 passes over that memory.", number(1, 100)),
     Setting("CURRENCY", "EUR", "The currency of the community's credits, three letters.", currency),
+    Setting(
+        "RATES_URL",
+        "",
+        "The exchange-rate service, one that speaks as Frankfurter does. Without it there are no rates. "
+        "Development uses a small one of its own, at PORT + 10.",
+        service_url,
+    ),
+    Setting("RATES_MAX_AGE", 3600, "Seconds for which a rate is fresh, and not asked for again.", number(1, 604800)),
     Setting("PAGE_SIZE_DEFAULT", 20, "Items on a page when per_page is not given.", number(1, 1000)),
     Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
     Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),
@@ -154,6 +162,8 @@ def _read(setting: Setting, sources: list[Mapping[str, Any]], problems: list[str
 def _fill_in_for_development(settings: dict[str, Any], instance: Path) -> None:
     if settings["DATABASE_URL"] == "":
         settings["DATABASE_URL"] = "sqlite:///agora.db"
+    if settings["RATES_URL"] == "" and settings["PORT"] is not None:
+        settings["RATES_URL"] = f"http://127.0.0.1:{settings['PORT'] + 10}"
     for name in SECRETS:
         settings[name] = settings[name] or _kept_secret(instance / name.lower())
 

@@ -6,18 +6,23 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
 from app.config import ROOT
+from app.rates.demo_service import LOOPBACK
 
 
 @click.command()
 @with_appcontext
 def up() -> None:
-    """Run web, worker and scheduler, and a broker unless BROKER_URL names one; all end with the first that ends."""
+    """Run web, worker and scheduler; and a broker and a service of rates, unless the settings name others.
+
+    All end with the first that ends.
+    """
     # These come with a package category of its own, which production does not install.
     from honcho.environ import parse_procfile
     from honcho.manager import Manager
@@ -29,6 +34,8 @@ def up() -> None:
         if command:
             environment["BROKER_URL"] = url
             manager.add_process("broker", command, cwd=str(ROOT), env=environment)
+        if urlsplit(current_app.config["RATES_URL"]).hostname in LOOPBACK:
+            manager.add_process("rates", "python -m app.rates.demo_service", cwd=str(ROOT), env=environment)
         for name, process in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
             manager.add_process(name, process, cwd=str(ROOT), env=environment)
         manager.loop()

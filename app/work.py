@@ -10,6 +10,7 @@ from app.core.transaction import unit_of_work
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind, Run
 from app.orders import tasks as orders
+from app.rates import tasks as rates
 from app.wallet import tasks as wallet
 
 
@@ -26,6 +27,7 @@ def purge(_run: Run) -> dict[str, int]:
 KINDS = (
     Kind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
     Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
+    Kind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),
     Kind("purge", purge, every=timedelta(hours=1)),
 )
 

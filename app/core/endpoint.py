@@ -46,6 +46,8 @@ class Contract:
     ``answer``: the schema of what the handler returns.
     ``media_type``: what the answer is where the handler makes a Response of its own.
     ``listing``: the handler returns a query, and the answer is a page of it.
+    ``query``: further query parameters. The handler gets those that were sent as keyword arguments; those of a list are
+    for its ``extend``.
     ``status``: the status of success; 204 has no body, 201 and 202 a ``Location``.
     ``other_status``: a second status with the same answer, which the handler chooses by a Response of its own.
     ``location``: where the created thing is, with the answer's fields in braces.
@@ -60,6 +62,7 @@ class Contract:
     answer: type[Schema] | None = None
     media_type: str | None = None
     listing: Listing | None = None
+    query: tuple[Parameter, ...] = ()
     status: int = 200
     other_status: int | None = None
     location: str | None = None
@@ -85,8 +88,8 @@ class Contract:
     def parameters(self, method: str, url: str) -> tuple[Parameter, ...]:
         """Give the query parameters that the endpoint takes when it handles ``method`` at ``url``."""
         if self.listing:
-            return self.listing.parameters
-        return (DRY_RUN,) if method not in READING and url.startswith(API) else ()
+            return (*self.listing.parameters, *self.query)
+        return (*self.query, DRY_RUN) if method not in READING and url.startswith(API) else self.query
 
     def takes_idempotency_key(self, method: str, url: str) -> bool:
         """Tell whether a repeat with the same key is answered without a second effect."""
@@ -143,10 +146,12 @@ def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
     targets = _targets(call, caller)
     sent = _parameters(contract, caller)
     g.dry_run = sent.get("dry_run", False)
-    body = _validated_body(contract) if prepared is None else prepared
+    fields = _validated_body(contract) if prepared is None else prepared
+    if not contract.listing:
+        fields |= {parameter.name: sent[parameter.name] for parameter in contract.query if parameter.name in sent}
 
     def answer() -> Response:
-        return _answer(contract, call.handler(caller, *targets, **body), sent, caller=caller)
+        return _answer(contract, call.handler(caller, *targets, **fields), sent, caller=caller)
 
     key = idempotency.sent_key() if contract.takes_idempotency_key(request.method, _rule()) else None
     if g.dry_run:

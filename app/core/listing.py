@@ -65,8 +65,8 @@ class Filter:
 class Listing:
     """What a list publishes: the plural name of its items, how one is shown, its table, sort keys and filters.
 
-    The text of a Searchable ``model`` can be searched with ``q``. ``extend`` gives the items for the rows of a page,
-    where an item has more than its row.
+    The text of a Searchable ``model`` can be searched with ``q``. ``extend`` gives the items for the rows of a page and
+    the parameters that were sent, where an item has more than its row.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Listing:
     model: type[Created]
     sort: Mapping[str, Column]
     filters: Mapping[str, Filter] = field(default_factory=dict)
-    extend: Callable[[Sequence[Record]], Sequence[Any]] | None = None
+    extend: Callable[[Sequence[Record], Mapping[str, Any]], Sequence[Any]] | None = None
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -199,7 +199,7 @@ UNBOUND = ("cursor", "per_page", "fields", "count")
 
 
 def _shown(listing: Listing, rows: Sequence[Record], sent: Mapping[str, Any], caller: Caller) -> list[dict[str, Any]]:
-    extended = listing.extend(rows) if listing.extend else rows
+    extended = listing.extend(rows, sent) if listing.extend else rows
     items = [dump(listing.schema, row, caller) for row in extended]
     if "fields" not in sent:
         return items

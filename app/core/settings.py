@@ -75,6 +75,13 @@ def broker_url(text: str) -> str:
     return text
 
 
+def service_url(text: str) -> str:
+    """Read the address below which another service is found; a slash at its end is left out."""
+    if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[^?#\s]*)?", text, re.ASCII):
+        raise ValueError("must be an address like https://rates.example.com/v1, without a password or a query")
+    return text.rstrip("/")
+
+
 def database_url(text: str) -> str:
     """Read a SQLite or PostgreSQL address; a PostgreSQL one is given the driver that is installed."""
     try:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core import background, migrations
 from app.extensions import db
 from app.jobs.service import worker_is_alive
+from app.rates import service as rates
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,11 @@ def readiness() -> dict[str, Any]:
     except SQLAlchemyError as error:
         log.warning("Not ready: %s", type(error).__name__)
     checks["broker"] = background.broker_answers()
+    degraded = [name for name, well in checks.items() if not well and name not in NEEDED]
+    if rates.is_degraded():
+        degraded.append("rates")
     return {
         "status": "healthy" if all(checks[name] for name in NEEDED) else "unhealthy",
         "checks": checks,
-        "degraded": [name for name, well in checks.items() if not well and name not in NEEDED],
+        "degraded": degraded,
     }

@@ -73,7 +73,7 @@ def shown(job: Record) -> dict[str, Any]:
     }
 
 
-def all_shown(jobs: Sequence[Record]) -> list[dict[str, Any]]:
+def all_shown(jobs: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give jobs as their owner sees them."""
     return [shown(job) for job in jobs]
 

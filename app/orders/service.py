@@ -4,7 +4,7 @@ Rows are locked in one order everywhere: the order, its products by id, then the
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +41,7 @@ def list_orders(caller: Caller) -> Query:
     return select(*SHOWN).where(or_(Order.buyer_id == caller.member_id, Order.seller_id == caller.member_id))
 
 
-def with_lines(orders: Sequence[Record]) -> list[dict[str, Any]]:
+def with_lines(orders: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Add to orders their lines: one query, however many orders."""
     shown = (OrderLine.product_id, OrderLine.name, OrderLine.unit_price, OrderLine.quantity)
     of_these = OrderLine.order_id.in_([order.id for order in orders])
@@ -58,7 +58,7 @@ def get_order(caller: Caller, order_id: int) -> dict[str, Any]:
     order = db.session.execute(list_orders(caller).where(Order.id == order_id)).one_or_none()
     if order is None:
         raise NotFound
-    return with_lines([order])[0]
+    return with_lines([order], {})[0]
 
 
 def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from app.core.endpoint import endpoint
 from app.core.errors import NotFound
 from app.core.listing import Filter, Listing
 from app.core.permissions import Access
+from app.core.query import Parameter
 from app.core.resource import Resource
 from app.products import service
 from app.products.models import Product
 from app.products.schemas import ProductSchema
+from app.rates.schemas import CURRENCY
 
 PRODUCTS = Listing(
     "products",
@@ -24,7 +26,10 @@ PRODUCTS = Listing(
         "is_active": Filter(Product.is_active),
         "created_at": Filter(Product.created_at),
     },
+    extend=service.with_prices,
 )
+
+IN_CURRENCY = Parameter("currency", "Adds `price_in`: the price in this currency, halves rounded up.", CURRENCY)
 
 CHANGE = endpoint(
     permission="product:write",
@@ -38,7 +43,7 @@ CHANGE = endpoint(
 class ProductList(Resource):
     """All products."""
 
-    @endpoint(permission=Access.PUBLIC, listing=PRODUCTS)
+    @endpoint(permission=Access.PUBLIC, listing=PRODUCTS, query=(IN_CURRENCY,))
     def get(self, _caller: Caller) -> Any:
         """List products, the newest first. Those that are not active cannot be ordered."""
         return service.list_products()
@@ -58,10 +63,10 @@ class ProductList(Resource):
 class ProductItem(Resource):
     """One product."""
 
-    @endpoint(permission=Access.PUBLIC, answer=ProductSchema, errors=(NotFound,))
-    def get(self, _caller: Caller, product_id: int) -> Any:
+    @endpoint(permission=Access.PUBLIC, answer=ProductSchema, query=(IN_CURRENCY,), errors=(NotFound,))
+    def get(self, _caller: Caller, product_id: int, **sent: str) -> Any:
         """Read a product."""
-        return service.get_product(product_id)
+        return service.with_prices([service.get_product(product_id)], sent)[0]
 
     @CHANGE
     def put(self, _caller: Caller, product: Product, **fields: Any) -> Any:

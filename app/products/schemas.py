@@ -1,7 +1,14 @@
 """What comes in and goes out of products."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import fields
+
+from app.core.caller import Caller
 from app.core.schema import Boolean, Id, Integer, Schema, Text, Timestamp
 from app.products.models import DESCRIPTION_LENGTH, MAX_PRICE, MAX_STOCK, NAME_LENGTH
+from app.rates.schemas import PriceSchema
 from app.users.models import NAME_LENGTH as SELLER_LENGTH
 
 
@@ -18,3 +25,16 @@ class ProductSchema(Schema):
     is_active = Boolean(load_default=True, metadata={"description": "Whether it can be ordered."})
     created_at = Timestamp(dump_only=True)
     updated_at = Timestamp(dump_only=True)
+    price_in = fields.Nested(
+        PriceSchema,
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Only with the parameter `currency`; `null` without a rate at hand."},
+    )
+
+    private: ClassVar[frozenset[str]] = frozenset({"price_in"})
+
+    @classmethod
+    def sees_private(cls, item: Any, _caller: Caller) -> bool:
+        """Tell whether the caller has asked for a price in another currency."""
+        return isinstance(item, Mapping)

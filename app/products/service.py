@@ -1,5 +1,6 @@
 """The rules of products."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import insert, literal, select, update
@@ -10,6 +11,7 @@ from app.core.errors import NotFound
 from app.core.models import Query, Record
 from app.extensions import db
 from app.products.models import Product
+from app.rates.service import price_in, rate_at_hand
 from app.users.models import User
 from app.users.service import user_deleting
 
@@ -40,6 +42,14 @@ def get_product(product_id: int) -> Record:
     if product is None:
         raise NotFound
     return product
+
+
+def with_prices(products: Sequence[Record], sent: Mapping[str, Any]) -> Sequence[Any]:
+    """Give each product its price in the currency that was ``sent``, if one was; at one query in all."""
+    if "currency" not in sent:
+        return products
+    rate = rate_at_hand(sent["currency"])
+    return [{**product._mapping, "price_in": price_in(product.price, rate)} for product in products]
 
 
 def create_product(caller: Caller, **fields: Any) -> Record:

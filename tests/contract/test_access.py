@@ -28,6 +28,7 @@ OPEN_TO_ALL = {
     "GET /api/v1/posts/<id:post_id>",
     "GET /api/v1/products",
     "GET /api/v1/products/<id:product_id>",
+    "GET /api/v1/rates/<string:currency>",
 }
 CLOSED = [
     route for route in ROUTES if route.contract.permission not in (Access.ANONYMOUS, Access.PUBLIC, Access.REFRESH)

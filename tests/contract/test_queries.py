@@ -47,6 +47,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /api/v1/products/<id:product_id>": 2,
     "PATCH /api/v1/products/<id:product_id>": 5,
     "PUT /api/v1/products/<id:product_id>": 5,
+    "GET /api/v1/rates/<string:currency>": 1,  # the community's own
     "GET /api/v1/orders": 4,
     "POST /api/v1/orders": (11, 9),
     "GET /api/v1/orders/<id:order_id>": 3,

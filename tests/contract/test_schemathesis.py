@@ -101,6 +101,7 @@ class Stage:
         self.admin = self.as_user("admin")
         self.ids: dict[str, Any] = {
             "name": "docs.css",
+            "currency": "EUR",
             "user_id": self.admin.user_id,
             "session_id": self.admin.get("/auth/sessions").get_json()["sessions"][0]["id"],
             "post_id": self.admin.post("/api/v1/posts", json={"title": "t", "content": "c"}).get_json()["id"],

@@ -91,6 +91,12 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "no address"),
         ("WEB_THREADS", "-1"),
+        ("RATES_URL", "rates.example.com"),
+        ("RATES_URL", "ftp://rates.example.com"),
+        ("RATES_URL", "https://rates.example.com/latest?key=1"),
+        ("RATES_URL", "https://user:hidden@rates.example.com"),
+        ("RATES_URL", "http://127.0.0.1:port"),
+        ("RATES_URL", "http://[::1"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -103,6 +109,14 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch,
 def test_a_postgresql_address_is_given_the_driver_that_is_installed(scheme: str) -> None:
     settings = load_settings("development", {"DATABASE_URL": f"{scheme}://u:p%40@host:5/name?sslmode=require"})
     assert settings["DATABASE_URL"] == "postgresql+psycopg2://u:p%40@host:5/name?sslmode=require"
+
+
+def test_development_asks_its_own_rate_service_and_production_none() -> None:
+    assert load_settings("development", {"PORT": 8001})["RATES_URL"] == "http://127.0.0.1:8011"
+    assert load_settings("production", GOOD)["RATES_URL"] == ""
+    for name in ("development", "production"):
+        settings = load_settings(name, {**GOOD, "RATES_URL": "https://rates.example.com/v1/"})
+        assert settings["RATES_URL"] == "https://rates.example.com/v1"
 
 
 def test_production_starts_with_good_settings() -> None:

@@ -1,0 +1,9 @@
+"""Rates in the background."""
+
+from app.jobs.kinds import Run
+from app.rates import service
+
+
+def refresh(_run: Run) -> dict[str, int]:
+    """Ask anew for the rates that are at hand, so that prices in them are of today."""
+    return {"refreshed": service.refresh_rates()}
