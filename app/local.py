@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from app.config import ROOT
-from app.rates.demo_service import LOOPBACK
+from app.rates.source import LOOPBACK
 
 
 @click.command()

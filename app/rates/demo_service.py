@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from app.config import load_settings
 from app.core import clock
+from app.rates.source import LOOPBACK
 
-LOOPBACK = ("127.0.0.1", "localhost")
 BASE = "EUR"
 
 # What one euro is worth, roughly.

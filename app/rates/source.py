@@ -18,6 +18,7 @@ SECONDS = 1.5  # of the 2 within which a client is told that there is no rate
 AT_ONCE = 2  # calls of a process, which has more threads than that for all else
 UNKNOWN = (404, 422)
 CODE = re.compile("[A-Z]{3}")
+LOOPBACK = ("127.0.0.1", "localhost")  # where the service for development listens
 
 # What is outside of this is a mistake of the service: 10^9 is a thousand times what any currency has been worth.
 LEAST_RATE, MOST_RATE = Decimal("1e-9"), Decimal("1e9")

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.conftest import new_client
+from tests.conftest import NO_BROKER, new_client
 from tests.hostile import closed_port
 from tests.rates.conftest import AppWith
 from tests.test_running import SECRETS
@@ -20,7 +20,8 @@ from tests.test_running import SECRETS
 
 def start(address: str, project: Path) -> "subprocess.Popen[str]":
     """Start it with production's settings, which leave nothing in the checkout."""
-    settings = {"FLASK_ENV": "production", "DATABASE_URL": "sqlite:///nowhere.db", "RATES_URL": address, **SECRETS}
+    settings = {"FLASK_ENV": "production", "DATABASE_URL": "sqlite:///nowhere.db", "RATES_URL": address}
+    settings |= {"BROKER_URL": NO_BROKER, **SECRETS}
     return subprocess.Popen(
         [sys.executable, "-m", "app.rates.demo_service"],
         cwd=project,
