@@ -146,6 +146,7 @@ def run(load: Load) -> Seen:
             sent += 1
             line.send(next_request())
             continue
+        line.close()
         under_way -= 1
         if not under_way:
             break

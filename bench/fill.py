@@ -32,7 +32,7 @@ class Size:
 
 POSTS = """
     INSERT INTO posts (user_id, title, content, created_at, updated_at, search_text)
-    SELECT 1 + i * 7919 %% %(members)s, title, content, moment, moment, lower(title || E'\n' || content)
+    SELECT 1 + i::bigint * 7919 %% %(members)s, title, content, moment, moment, lower(title || E'\n' || content)
     FROM (
         SELECT i, texts.title || ' ' || i AS title, now() - (%(posts)s - i + 1) * interval '5 s' AS moment,
             texts.content || CASE WHEN i %% 10 = 0 THEN ' ' || %(everywhere)s ELSE '' END
