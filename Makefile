@@ -13,7 +13,7 @@ PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_E
 export FLASK_SKIP_DOTENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean
+.PHONY: help run test check bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ check: $(VENV)/.installed-dev ## Lint, format, types, import direction, lock fil
 	@echo "==> Import direction"
 	@$(BIN)/lint-imports
 
+bench: $(VENV)/.installed-bench ## Measure against peers; ARGS=--quick, ARGS=--publish, ARGS=growth, ARGS=load
+	@$(BIN)/python -m bench $(ARGS)
+
 lock: $(VENV)/.installed-dev ## Resolve the Pipfile anew and write Pipfile.lock
 	@$(PIPENV) lock
 
@@ -64,3 +67,8 @@ $(VENV)/.installed-dev: $(BIN)/pipenv Pipfile.lock
 	@echo "==> Installing the locked packages and the tools (about a minute the first time)"
 	@$(PIPENV) sync --categories="packages dev-packages local"
 	@touch "$@" $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(BIN)/pipenv Pipfile.lock
+	@echo "==> Installing the locked packages, the tools and the peers (about two minutes the first time)"
+	@$(PIPENV) sync --categories="packages dev-packages local bench"
+	@touch "$@" $(VENV)/.installed $(VENV)/.installed-dev

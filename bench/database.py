@@ -1,0 +1,72 @@
+"""The private PostgreSQL that everything is measured on: durable, and with nothing going on by itself."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from bench.fill import Size, fill
+from tests.postgres import database_on, own_server
+
+# Autovacuum and timed checkpoints would hit whoever is measured at that moment; `tidy` does their work between rounds.
+SETTINGS = (
+    "fsync=on",
+    "synchronous_commit=on",
+    "autovacuum=off",
+    "shared_buffers=512MB",
+    "max_wal_size=8GB",
+    "checkpoint_timeout=1h",
+    "max_connections=200",
+)
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What signs the tokens and cursors of this run."""
+
+    key: str = field(default_factory=lambda: secrets.token_hex(32))
+    jwt: str = field(default_factory=lambda: secrets.token_hex(32))
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database: its address, the process id of its server, and the secrets of those who serve it."""
+
+    dsn: str
+    server: int
+    secrets: Secrets
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Agora needs to be told in production; and that nobody is sent away for asking too often."""
+        return {
+            "FLASK_ENV": "production",
+            "DATABASE_URL": self.dsn,
+            "SECRET_KEY": self.secrets.key,
+            "JWT_SECRET_KEY": self.secrets.jwt,
+            "RATELIMIT_ENABLED": "0",
+            "WEB_CONCURRENCY": "2",
+            "WEB_THREADS": "4",
+        }
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Start a server, and give its address."""
+    with own_server(*SETTINGS) as address:
+        yield address
+
+
+@contextmanager
+def filled(address: str, size: Size) -> Iterator[Database]:
+    """Make a database on the server, fill it, and drop it at the end."""
+    print(f"==> Filling a database: {size.members:,} members, {size.posts:,} posts, {size.transfers:,} transfers")
+    with database_on(address) as url:
+        folder = Path(str(make_url(url).query["host"]))
+        pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+        database = Database(url.replace("+psycopg2", ""), pid, Secrets())
+        fill(database.dsn, size, database.environment)
+        yield database

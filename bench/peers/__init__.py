@@ -1,0 +1,1 @@
+"""What people would use instead, a file each, doing the same work on the same tables."""
