@@ -53,7 +53,7 @@ def init_app(app: Flask, authenticate: Authenticator) -> None:
 
 def bearer_token() -> str | None:
     """Give the token of the Authorization header (RFC 6750, section 2.1), or None where there is no such header."""
-    header = request.headers.get("Authorization")
+    header: str | None = request.environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")

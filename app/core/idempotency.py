@@ -25,6 +25,7 @@ from app.core.transaction import insert_on_conflict, rows_of
 from app.extensions import db
 
 HEADER = "Idempotency-Key"
+ENVIRON = "HTTP_IDEMPOTENCY_KEY"  # as WSGI calls it
 REPLAYED = {"Idempotent-Replayed": "true"}
 LIFETIME = timedelta(hours=24)
 KEY_LENGTH = 255
@@ -58,7 +59,7 @@ class IdempotencyKey(Base):
 
 def sent_key() -> str | None:
     """Give the request's key, or None. Raises ValidationFailed for one that is empty, too long or not printable."""
-    key = request.headers.get(HEADER)
+    key = request.environ.get(ENVIRON)
     if key is not None and not PRINTABLE.fullmatch(key):
         raise ValidationFailed(errors={HEADER: [f"Must be 1 to {KEY_LENGTH} printable ASCII characters."]})
     return key
