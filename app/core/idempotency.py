@@ -21,7 +21,7 @@ from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import TRY_AGAIN, Conflict, Unprocessable, ValidationFailed, broken_constraint
 from app.core.models import NEVER_REUSE_IDS, Base, Record, text_type
-from app.core.transaction import insert_on_conflict, rows_of
+from app.core.transaction import insert_on_conflict, rows_of, savepoint
 from app.extensions import db
 
 HEADER = "Idempotency-Key"
@@ -71,8 +71,8 @@ def request_hash(body: Any) -> str:
     return sha256(json.dumps([query, body], sort_keys=True).encode()).hexdigest()
 
 
-def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller) -> Response:
-    """Run ``execute`` unless it was run for ``key`` before; then give the answer of that time.
+def once(key: str, body: Any, effect: Callable[[], Response], *, caller: Caller) -> Response:
+    """Run ``effect`` unless it was run for ``key`` before; then give the answer of that time.
 
     Takes the JSON ``body`` of the request. Runs inside a unit of work. A 409 is an answer that is kept, and the effect
     rolled back alone; every other refusal takes the key back with it. Raises Unprocessable for a key that was used for
@@ -89,8 +89,8 @@ def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller
     if claimed is None:
         return _replay(row)
     try:
-        with db.session.begin_nested():
-            response = execute()
+        with savepoint():
+            response = effect()
     except (Conflict, IntegrityError) as error:
         refusal = error if isinstance(error, Conflict) else broken_constraint(error)
         told = {"message": refusal.message, "code": refusal.code, "errors": refusal.errors}

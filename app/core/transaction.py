@@ -1,14 +1,16 @@
 """The unit of work: the only place that commits."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar, cast
 
-from sqlalchemy import CursorResult, Delete, Update
+from flask import g
+from sqlalchemy import Connection, CursorResult, Delete, Executable, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import WRITING
+from app.core.database import connection_of, release
 from app.core.errors import AppError
 from app.core.models import Base
 from app.extensions import db
@@ -49,28 +51,57 @@ def unit_of_work(work: Callable[[], T], *, isolated: bool = False) -> T:
 
 def is_writing() -> bool:
     """Tell whether a unit of work is under way."""
-    return WRITING in db.session.info
+    return "writing" in g
 
 
 def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
-    db.session.close()  # What was read before belongs to the reading engine.
-    db.session.info[WRITING] = True
+    release(db)  # What was read before belongs to the reading engine.
+    g.connection = db.engine.connect()
+    g.writing = True
     try:
+        if isolated and db.engine.dialect.name == "postgresql":
+            g.connection.execution_options(isolation_level="REPEATABLE READ")
+        g.connection.begin()
         try:
-            if isolated and db.engine.dialect.name == "postgresql":
-                db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             result = work()
         except _Undone as undone:
             return cast(T, undone.result)
         except AppError as error:
             if error.keeps_changes:
-                db.session.commit()
+                _commit(g.connection)
             raise
-        db.session.commit()
+        _commit(g.connection)
         return result
     finally:
-        db.session.close()
-        del db.session.info[WRITING]
+        release(db)
+        del g.writing
+
+
+def _commit(connection: Connection) -> None:
+    if db.session.registry.has():
+        db.session.flush()
+    connection.commit()
+
+
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """Undo what a block has done, and forget its entities, if it fails."""
+    with connection_of(db).begin_nested():
+        try:
+            yield
+            if db.session.registry.has():
+                db.session.flush()
+        except Exception:
+            db.session.remove()
+            raise
+
+
+def execute(statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+    """Execute a statement whose result is rows, not entities, with ``values`` for its parameters.
+
+    It goes past the session, which would take half as long again for the same rows. It sees what was flushed.
+    """
+    return connection_of(db).execute(statement, values)
 
 
 def insert_on_conflict(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
