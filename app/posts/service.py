@@ -7,6 +7,7 @@ from sqlalchemy import delete, insert, literal, or_, select
 from app.core.caller import Caller
 from app.core.errors import NotFound
 from app.core.models import Query, Record
+from app.core.transaction import execute
 from app.extensions import db
 from app.posts.models import Post
 from app.users.models import User
@@ -33,7 +34,7 @@ def list_posts_of(caller: Caller, user_id: int) -> Query:
 
 def get_post(caller: Caller, post_id: int) -> Record:
     """Give a post. Raises NotFound for one that ``caller`` may not see."""
-    post = db.session.execute(list_posts(caller).where(Post.id == post_id)).one_or_none()
+    post = execute(list_posts(caller).where(Post.id == post_id)).one_or_none()
     if post is None:
         raise NotFound
     return post
