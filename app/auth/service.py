@@ -26,7 +26,7 @@ OVERLAP = timedelta(seconds=10)
 
 # The session of a token's claims, if it is alive, and its user; built once, since every request asks for it.
 LIVE_SESSION = (
-    select(User.id, User.name, User.role)
+    select(*SHOWN)
     .select_from(Session)
     .join(User, User.id == Session.user_id)
     .where(
@@ -54,7 +54,7 @@ def authenticate(token: str, *, alone: bool) -> Caller:
     row = execute(query, _values(claims)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
-    return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id)
+    return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id, row)
 
 
 def _values(claims: tokens.Claims) -> dict[str, Any]:

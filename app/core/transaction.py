@@ -1,9 +1,9 @@
 """The unit of work: the only place that commits."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 from flask import g
 from sqlalchemy import Connection, CursorResult, Delete, Executable, Update
@@ -12,12 +12,14 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.database import connection_of, release
 from app.core.errors import AppError
-from app.core.models import Base
+from app.core.models import Base, table_of
 from app.extensions import db
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+# The parameters of a statement, or of one that is executed for each of several rows.
+Values: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 ATTEMPTS = 3
 # serialization_failure and deadlock_detected: PostgreSQL asks for the whole transaction to be tried again.
@@ -96,7 +98,7 @@ def savepoint() -> Iterator[None]:
             raise
 
 
-def execute(statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+def execute(statement: Executable, values: Values | None = None) -> CursorResult[Any]:
     """Execute a statement whose result is rows, not entities, with ``values`` for its parameters.
 
     It goes past the session, which would take half as long again for the same rows. It sees what was flushed.
@@ -106,7 +108,8 @@ def execute(statement: Executable, values: Mapping[str, Any] | None = None) -> C
 
 def insert_on_conflict(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """Begin an INSERT that can say ON CONFLICT, as both databases write it."""
-    return postgresql.insert(model) if db.engine.dialect.name == "postgresql" else sqlite.insert(model)
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    return insert(table_of(model))
 
 
 def rows_of(statement: Delete | Update) -> int:
