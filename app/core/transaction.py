@@ -87,7 +87,14 @@ def _commit(connection: Connection) -> None:
 
 @contextmanager
 def savepoint() -> Iterator[None]:
-    """Undo what a block has done, and forget its entities, if it fails."""
+    """Undo what a block has done, and nothing else, if it fails.
+
+    A session that is in use already takes part, so that it forgets what is undone; one that begins inside is let go.
+    """
+    if db.session.registry.has():
+        with db.session.begin_nested():
+            yield
+        return
     with connection_of(db).begin_nested():
         try:
             yield
