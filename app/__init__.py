@@ -31,7 +31,8 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
     database.init_app(app, db)
     migrate.init_app(app)
     if app.config["CORS_ORIGINS"]:
-        cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=headers.EXPOSED)
+        # Its Vary is left to us: it leaves it out where there is only one origin.
+        cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=headers.EXPOSED, vary_header=False)
 
     auth.init_app(app)
     background.init_app(app)

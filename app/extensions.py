@@ -11,7 +11,7 @@ from app.core.models import Base
 
 db = SQLAlchemy(
     metadata=Base.metadata,
-    session_options={"class_": RoutingSession, "expire_on_commit": False},
+    session_options={"class_": RoutingSession, "expire_on_commit": False, "join_transaction_mode": "rollback_only"},
 )
 migrate = Migrate(db=db, compare_type=True)
 jwt = JWTManager()

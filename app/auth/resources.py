@@ -74,7 +74,7 @@ class Me(Resource):
     @endpoint(permission=Access.SIGNED_IN, answer=AccountSchema)
     def get(self, caller: Caller) -> Any:
         """Read your own account."""
-        return service.get_account(caller.member_id)
+        return caller.account
 
 
 class SessionList(Resource):

@@ -14,7 +14,7 @@ from app.core.caller import Caller
 from app.core.errors import NotFound, Unauthorized
 from app.core.models import Query, Record
 from app.core.permissions import ROLES
-from app.core.transaction import is_writing, rows_of
+from app.core.transaction import execute, is_writing, rows_of
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
@@ -26,7 +26,7 @@ OVERLAP = timedelta(seconds=10)
 
 # The session of a token's claims, if it is alive, and its user; built once, since every request asks for it.
 LIVE_SESSION = (
-    select(User.id, User.name, User.role)
+    select(*SHOWN)
     .select_from(Session)
     .join(User, User.id == Session.user_id)
     .where(
@@ -51,10 +51,10 @@ def authenticate(token: str, *, alone: bool) -> Caller:
     query = LIVE_SESSION
     if is_writing():
         query = LIVE_SESSION_ALONE if alone else LIVE_SESSION_HELD
-    row = db.session.execute(query, _values(claims)).one_or_none()
+    row = execute(query, _values(claims)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
-    return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id)
+    return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id, row)
 
 
 def _values(claims: tokens.Claims) -> dict[str, Any]:
@@ -134,7 +134,7 @@ ACCOUNT = select(*SHOWN).where(User.id == bindparam("user_id"))
 
 def get_account(user_id: int) -> Record:
     """Give a member's account."""
-    return db.session.execute(ACCOUNT, {"user_id": user_id}).one()
+    return execute(ACCOUNT, {"user_id": user_id}).one()
 
 
 def sign_out(caller: Caller) -> None:

@@ -4,9 +4,10 @@ Flask-JWT-Extended takes any signed token whose type is not "refresh" as an acce
 So every kind of token has an audience of its own here, and is read once, with all its claims demanded.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
 import jwt
 from flask import current_app
@@ -19,6 +20,7 @@ ALGORITHM = "HS256"
 ISSUER = "agora"
 ACCESS = "agora:access"
 REFRESH = "agora:refresh"
+MOST_REMEMBERED = 4096  # tokens, of about a kilobyte each
 CLAIMS = ["exp", "iat", "jti", "iss", "aud", "sub", "sid"]
 
 # Flask-JWT-Extended's own settings.
@@ -33,11 +35,12 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Claims:
-    """What a valid token says: whose it is, of which session, and which token it is."""
+    """What a valid token says: whose it is, of which session, which token it is, and how long it lives."""
 
     user_id: int
     session_id: int
     jti: str
+    expires_at: float  # seconds since 1970
 
 
 def access_token(user_id: int, session_id: int) -> str:
@@ -56,16 +59,24 @@ def refresh_token(user_id: int, session_id: int, *, expires_at: datetime) -> tup
 def read_token(token: str, *, audience: str) -> Claims:
     """Give what ``token`` says. Raises Unauthorized unless it is whole, alive, ours and of this audience."""
     try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            current_app.config["JWT_SECRET_KEY"],
-            algorithms=[ALGORITHM],
-            audience=audience,
-            issuer=ISSUER,
-            options={"require": CLAIMS},
-        )
-        return Claims(int(claims["sub"]), int(claims["sid"]), claims["jti"])
+        claims = _verified(token, current_app.config["JWT_SECRET_KEY"], audience)
+        if claims.expires_at <= time.time():  # as PyJWT itself asks
+            raise jwt.ExpiredSignatureError
     except jwt.ExpiredSignatureError:
         raise Unauthorized("The token has expired.", code="token_expired") from None
     except (jwt.InvalidTokenError, ValueError, TypeError):
         raise Unauthorized("The token is not valid here.", code="invalid_token") from None
+    return claims
+
+
+@lru_cache(MOST_REMEMBERED)
+def _verified(token: str, key: str, audience: str) -> Claims:
+    """Give the claims of a token that is ours; a refusal is not remembered.
+
+    A client sends the same token for an hour, and to verify it takes 90 us, as long as two queries. What was signed
+    once stays so: all that time can change is its expiry, looked at above, and its session, which is in the database.
+    """
+    claims = jwt.decode(
+        token, key, algorithms=[ALGORITHM], audience=audience, issuer=ISSUER, options={"require": CLAIMS}
+    )
+    return Claims(int(claims["sub"]), int(claims["sid"]), claims["jti"], claims["exp"])

@@ -1,7 +1,7 @@
 """Who is asking. The core knows a caller's shape; how one is recognised is told to it by ``auth``."""
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from flask import Flask, current_app, request
 
@@ -17,6 +17,7 @@ class Caller:
     role: str = ""
     permissions: frozenset[str] = frozenset()
     session_id: int | None = None
+    account: Any = None  # the member's own row, which was read to recognise the caller
 
     def may(self, permission: str) -> bool:
         """Tell whether the caller has ``permission``."""
@@ -53,7 +54,7 @@ def init_app(app: Flask, authenticate: Authenticator) -> None:
 
 def bearer_token() -> str | None:
     """Give the token of the Authorization header (RFC 6750, section 2.1), or None where there is no such header."""
-    header = request.headers.get("Authorization")
+    header: str | None = request.environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")

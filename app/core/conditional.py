@@ -4,14 +4,16 @@ A tag is a digest of the representation, so it is the same from every method tha
 whenever that differs; a row's ``updated_at`` moves on with each change, so it differs after each change too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
 from flask import Response, request
+from flask.globals import request_ctx
 from werkzeug.datastructures import ETags
 
 from app.core.errors import PreconditionFailed
+from app.core.gate import READING
 
 DIGEST_SIZE = 16  # bytes
 
@@ -25,16 +27,17 @@ def tag(response: Response) -> Response:
     """Give ``response`` its entity tag; on a GET whose tag the client has, make it a 304 without a body."""
     entity_tag = tag_of(response.get_data())
     response.set_etag(entity_tag)
-    if request.method in ("GET", "HEAD") and _names(request.if_none_match, entity_tag):
+    asked = request_ctx.request
+    if "HTTP_IF_NONE_MATCH" in asked.environ and asked.method in READING and _names(asked.if_none_match, entity_tag):
         response.status_code = 304
         response.set_data(b"")
         del response.headers["Content-Type"]
     return response
 
 
-def is_asked() -> bool:
+def is_asked(environ: Mapping[str, Any]) -> bool:
     """Whether the request changes something only if it is still what the client has seen."""
-    return "If-Match" in request.headers
+    return "HTTP_IF_MATCH" in environ
 
 
 def execute_if_unchanged(current: Callable[[], Response], execute: Callable[[], Any]) -> Any:

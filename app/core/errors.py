@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from sqlalchemy import exc as sql
 from werkzeug.exceptions import HTTPException
 
 from app.core import constraints
+from app.core.headers import request_id
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ def _shape(error: AppError) -> dict[str, Any]:
         words = {"type": "about:blank", "title": title, "status": error.status, "detail": error.message}
     else:
         words = {"error": title, "message": error.message}
-    return {**words, "code": error.code, "request_id": g.get("request_id"), **more}
+    return {**words, "code": error.code, "request_id": request_id(), **more}
 
 
 def error_response(exception: Exception) -> Response:

@@ -29,10 +29,12 @@ def init_app(app: Flask) -> None:
 
 
 def _check_request() -> None:
-    path = request.environ["PATH_INFO"].encode("latin-1")
-    if not (_is_clean(path) and _is_clean(unquote_to_bytes(request.query_string.replace(b"+", b" ")))):
+    environ = request.environ
+    path, query = (environ.get(part, "").encode("latin-1") for part in ("PATH_INFO", "QUERY_STRING"))
+    if not (_is_clean(path) and _is_clean(unquote_to_bytes(query.replace(b"+", b" ")))):
         raise BadRequest("The address is not valid UTF-8 text.")
-    if request.method not in READING and (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]:
+    method = environ["REQUEST_METHOD"]
+    if method not in READING and (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]:
         raise PayloadTooLarge
 
 

@@ -1,11 +1,17 @@
 """The headers that every answer has: the request's id, what keeps browsers safe, and who may keep a copy."""
 
 import re
-import uuid
+import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response, current_app, g, request
+from flask import Flask, Request, g, has_app_context, has_request_context, request
 from flask.sessions import SessionInterface
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+NAME = "agora.request_id"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 # What https://owasp.org/www-project-secure-headers/ asks of an API, whose answers are never shown as a page.
@@ -43,28 +49,42 @@ class NoCookies(SessionInterface):
 def init_app(app: Flask) -> None:
     """Name every request, and finish every answer."""
     app.session_interface = NoCookies()
-    app.before_request(_name_request)
-    app.after_request(_finish)
+    app.wsgi_app = _framed(app.wsgi_app, shared=bool(app.config["CORS_ORIGINS"]))  # type: ignore[method-assign, assignment]
 
 
-def _name_request() -> None:
-    sent = request.headers.get("X-Request-ID", "")
-    g.request_id = sent if REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+def request_id() -> str | None:
+    """Give the id of the request under way; in the background, of the one that has asked for what is done."""
+    if has_request_context():
+        return request.environ.get(NAME)
+    return g.get("request_id") if has_app_context() else None
 
 
-def _finish(response: Response) -> Response:
-    headers = response.headers
-    headers["X-Request-ID"] = g.request_id
-    for name, value in SECURITY.items():
-        headers.setdefault(name, value)
-    if request.is_secure:
-        headers["Strict-Transport-Security"] = HSTS
-    if g.get("dry_run"):
-        headers["Dry-Run"] = "true"
+def _framed(serve: "WSGIApplication", *, shared: bool) -> "WSGIApplication":
+    """Finish the answers of ``serve`` as lists of headers: Werkzeug's own Headers take 30 of 170 us for the same."""
+
+    def framed(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        sent = environ.get("HTTP_X_REQUEST_ID", "")
+        environ[NAME] = sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            return start_response(status, _finished(headers, environ, shared=shared), *exc_info)
+
+        return serve(environ, start)
+
+    return framed
+
+
+def _finished(headers: list[tuple[str, str]], environ: "WSGIEnvironment", *, shared: bool) -> list[tuple[str, str]]:
+    """Give the headers of an answer, and those that it has not set itself."""
     cache_control = g.get("cache_control", "no-store")
-    headers.setdefault("Cache-Control", cache_control)
-    if cache_control.startswith("private"):
-        response.vary.update(("Authorization", "Cookie"))
-    if current_app.config["CORS_ORIGINS"]:
-        response.vary.add("Origin")  # Flask-CORS leaves it out where there is only one origin.
-    return response
+    always = {"X-Request-ID": environ[NAME], "Cache-Control": cache_control, **SECURITY}
+    if environ["wsgi.url_scheme"] == "https":
+        always["Strict-Transport-Security"] = HSTS
+    if g.get("dry_run"):
+        always["Dry-Run"] = "true"
+    varies = ["Authorization", "Cookie"] if cache_control.startswith("private") else []
+    if shared:
+        varies.append("Origin")
+    names = {name for name, _ in headers}
+    added = [header for header in always.items() if header[0] not in names]
+    return [*headers, *added, ("Vary", ", ".join(varies))] if varies else [*headers, *added]

@@ -9,22 +9,25 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from flask import Response, current_app, request
-from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, delete, select, update
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import TRY_AGAIN, Conflict, Unprocessable, ValidationFailed, broken_constraint
-from app.core.models import NEVER_REUSE_IDS, Base, Record, text_type
-from app.core.transaction import insert_on_conflict, rows_of
+from app.core.models import NEVER_REUSE_IDS, Base, Record, table_of, text_type
+from app.core.transaction import execute, insert_on_conflict, rows_of, savepoint
 from app.extensions import db
 
 HEADER = "Idempotency-Key"
+ENVIRON = "HTTP_IDEMPOTENCY_KEY"  # as WSGI calls it
 REPLAYED = {"Idempotent-Replayed": "true"}
 LIFETIME = timedelta(hours=24)
 KEY_LENGTH = 255
@@ -56,9 +59,17 @@ class IdempotencyKey(Base):
     headers: Mapped[str | None] = mapped_column(Text)
 
 
+KEYS = table_of(IdempotencyKey)
+SAME_KEY = ("user_id", "method", "path", "key")
+KEPT = select(KEYS.c.request_hash, KEYS.c.status, KEYS.c.body, KEYS.c.headers).where(
+    *(KEYS.c[name] == bindparam(name) for name in SAME_KEY)
+)
+STORE = update(KEYS).where(KEYS.c.id == bindparam("row_id"))
+
+
 def sent_key() -> str | None:
     """Give the request's key, or None. Raises ValidationFailed for one that is empty, too long or not printable."""
-    key = request.headers.get(HEADER)
+    key = request.environ.get(ENVIRON)
     if key is not None and not PRINTABLE.fullmatch(key):
         raise ValidationFailed(errors={HEADER: [f"Must be 1 to {KEY_LENGTH} printable ASCII characters."]})
     return key
@@ -70,8 +81,8 @@ def request_hash(body: Any) -> str:
     return sha256(json.dumps([query, body], sort_keys=True).encode()).hexdigest()
 
 
-def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller) -> Response:
-    """Run ``execute`` unless it was run for ``key`` before; then give the answer of that time.
+def once(key: str, body: Any, effect: Callable[[], Response], *, caller: Caller) -> Response:
+    """Run ``effect`` unless it was run for ``key`` before; then give the answer of that time.
 
     Takes the JSON ``body`` of the request. Runs inside a unit of work. A 409 is an answer that is kept, and the effect
     rolled back alone; every other refusal takes the key back with it. Raises Unprocessable for a key that was used for
@@ -88,8 +99,8 @@ def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller
     if claimed is None:
         return _replay(row)
     try:
-        with db.session.begin_nested():
-            response = execute()
+        with savepoint():
+            response = effect()
     except (Conflict, IntegrityError) as error:
         refusal = error if isinstance(error, Conflict) else broken_constraint(error)
         told = {"message": refusal.message, "code": refusal.code, "errors": refusal.errors}
@@ -104,14 +115,19 @@ def once(key: str, body: Any, execute: Callable[[], Response], *, caller: Caller
 def _claim(row: dict[str, Any]) -> int | None:
     """Take the key, and give the id of its row; None if it was used before. One that has expired is taken over."""
     now = clock.now()
-    new = insert_on_conflict(IdempotencyKey).values(**row, created_at=now)
-    fresh = {name: new.excluded[name] for name in ("request_hash", "created_at", "status", "body", "headers")}
-    claim = new.on_conflict_do_update(
-        index_elements=["user_id", "method", "path", "key"],
-        set_=fresh,
-        where=IdempotencyKey.created_at <= now - LIFETIME,
-    ).returning(IdempotencyKey.id)
-    return db.session.scalar(claim)
+    values = {**row, "created_at": now, "expired": now - LIFETIME}
+    claimed: int | None = execute(_claiming(db.engine.dialect.name), values).scalar()
+    return claimed
+
+
+@cache
+def _claiming(_dialect: str) -> ReturningInsert[int]:
+    new = insert_on_conflict(IdempotencyKey)
+    return new.on_conflict_do_update(
+        index_elements=SAME_KEY,
+        set_={name: new.excluded[name] for name in ("request_hash", "created_at", "status", "body", "headers")},
+        where=KEYS.c.created_at <= bindparam("expired"),
+    ).returning(KEYS.c.id)
 
 
 @contextmanager
@@ -144,14 +160,11 @@ def _replay(row: dict[str, Any]) -> Response:
 
 
 def _kept(row: dict[str, Any]) -> Record:
-    where = [getattr(IdempotencyKey, name) == row[name] for name in ("user_id", "method", "path", "key")]
-    columns = (IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.body, IdempotencyKey.headers)
-    return db.session.execute(select(*columns).where(*where)).one()
+    return execute(KEPT, {name: row[name] for name in SAME_KEY}).one()
 
 
 def _store(row_id: int, status: int, body: str, headers: str) -> None:
-    answer = {"status": status, "body": body, "headers": headers}
-    db.session.execute(update(IdempotencyKey).where(IdempotencyKey.id == row_id).values(answer))
+    execute(STORE, {"row_id": row_id, "status": status, "body": body, "headers": headers})
 
 
 def forget(user_id: int) -> None:

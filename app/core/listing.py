@@ -29,7 +29,7 @@ from app.core.query import (
     one_of,
 )
 from app.core.schema import Schema, dump
-from app.extensions import db
+from app.core.transaction import execute
 
 NEWEST_FIRST = ["-created_at"]
 MOST_VALUES = 100  # of an ``in``
@@ -158,7 +158,7 @@ def _page_by_number(
     page = sent.get("page", 1)
     found = total.count(query) if sent.get("count") != "none" else None
     pages = None if found is None else -(-found // size)
-    rows = db.session.execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1).offset((page - 1) * size)).all()
+    rows = execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1).offset((page - 1) * size)).all()
     has_more = len(rows) > size if pages is None else page < pages
     body = {
         listing.name: _shown(listing, rows[:size], sent, caller),
@@ -182,7 +182,7 @@ def _page_by_cursor(
     bound_to = cursor.fingerprint(request.path, {key: value for key, value in sent.items() if key not in UNBOUND})
     if sent["cursor"]:
         query = query.where(cursor.after(order, cursor.read(sent["cursor"], order, bound_to)))
-    rows = db.session.execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1)).all()
+    rows = execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1)).all()
     has_more = len(rows) > size
     next_cursor = cursor.write(rows[size - 1], order, bound_to) if has_more else None
     body = {

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import clock
 from app.core.background import ring
-from app.core.models import NEVER_REUSE_IDS, Created, text_type
-from app.core.transaction import unit_of_work
+from app.core.headers import request_id
+from app.core.models import NEVER_REUSE_IDS, Created, table_of, text_type
+from app.core.transaction import execute, savepoint, unit_of_work
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:
 
 def emit(name: str, **payload: Any) -> None:
     """Tell that something has happened: JSON values only. Runs inside a unit of work, and is undone with it."""
-    db.session.execute(insert(Event).values(name=name, payload=payload, request_id=g.get("request_id")))
+    execute(insert(table_of(Event)).values(name=name, payload=payload, request_id=request_id()))
     ring(DELIVER)
 
 
@@ -67,7 +68,7 @@ def _deliver_next() -> bool:
         return False
     g.request_id = event.request_id
     try:
-        with db.session.begin_nested():
+        with savepoint():
             for listener in current_app.extensions[EXTENSION].get(event.name, ()):
                 listener(event.payload)
         db.session.delete(event)

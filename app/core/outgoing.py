@@ -18,12 +18,13 @@ from socket import close as socket_close
 from threading import BoundedSemaphore, Thread
 from typing import Any, NoReturn, TypeVar
 
-from flask import g, has_request_context
 from pybreaker import CircuitBreaker, CircuitBreakerError
 from requests import RequestException, Session
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
+
+from app.core.headers import request_id
 
 T = TypeVar("T")
 
@@ -96,7 +97,8 @@ class Service:
         if not self._slots.acquire(blocking=False):
             raise OutgoingError(f"{self._name}: as many calls as may be are under way already.")
         line = _Line()
-        headers = HEADERS | ({"X-Request-ID": g.request_id} if has_request_context() else {})
+        asked_by = request_id()
+        headers = HEADERS | ({"X-Request-ID": asked_by} if asked_by else {})
         work = partial(_get, line, url, read, params=params, headers=headers, seconds=self._seconds)
         future: Future[T] = Future()
         future.add_done_callback(lambda _: self._slots.release())

@@ -4,13 +4,20 @@ from collections.abc import Iterable
 
 import flask_restful
 from flask import Flask
+from flask.views import MethodView
 from werkzeug.routing import BaseConverter, ValidationError
 
 from app.core.schema import MAX_ID
 
 
 class Resource(flask_restful.Resource):  # type: ignore[misc]
-    """What can be found at one URL: a method for each HTTP method that it takes."""
+    """What can be found at one URL: a method for each HTTP method that it takes.
+
+    Flask's own dispatch calls it, since every handler gives a Response: Flask-RESTful's, which makes one, costs 10 us.
+    """
+
+    init_every_request = False
+    dispatch_request = MethodView.dispatch_request
 
 
 class Api(flask_restful.Api):  # type: ignore[misc]

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from flask import g
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
 from app.core import clock, storage
 from app.core.background import ring
 from app.core.caller import Caller
 from app.core.errors import Conflict, Gone, NotFound
+from app.core.headers import request_id
 from app.core.models import Query, Record
 from app.core.transaction import insert_on_conflict, rows_of, unit_of_work
 from app.extensions import db
@@ -51,7 +51,7 @@ def enqueue(kind: str, *, user_id: int | None = None, params: Mapping[str, Any] 
         "kind": kind,
         "user_id": user_id,
         "params": dict(params or {}),
-        "request_id": g.get("request_id"),
+        "request_id": request_id(),
         "created_at": now,
         "due_at": now,
         "rung_at": now,

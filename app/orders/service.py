@@ -143,7 +143,8 @@ def _pay_into_escrow(buyer_id: int, total: int) -> int:
     (buyer,) = locked(buyer_id)
     escrow = new_escrow()
     move(Movement("order", buyer, escrow, total))
-    return escrow.id
+    escrow_id: int = escrow.id
+    return escrow_id
 
 
 def open_order(caller: Caller, order_id: int) -> Order:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import clock
+from app.core.database import release
 from app.core.errors import NotFound, ServiceUnavailable
 from app.core.outgoing import OutgoingError
 from app.core.transaction import insert_on_conflict, unit_of_work
@@ -101,7 +102,7 @@ def _kept(base: str, currency: str) -> Quote | None:
 
 def _fetch(base: str, currency: str) -> Quote | None:
     """Ask the service, and keep what it tells. Holds no connection meanwhile: the service may take its time."""
-    db.session.close()
+    release(db)
     quote = source().fetch(base, currency)
     if quote is not None:
         try:

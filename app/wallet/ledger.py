@@ -6,21 +6,20 @@ knows both balances: everything else is one statement on PostgreSQL.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, case, insert, literal, or_, select, union_all, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, insert, or_, select, union_all, update
 
 from app.core import clock
 from app.core.errors import Conflict, NotFound
-from app.core.models import Base
-from app.core.transaction import insert_on_conflict
+from app.core.models import Record, table_of
+from app.core.transaction import execute, insert_on_conflict
 from app.extensions import db
 from app.users.models import User
 from app.wallet.models import ESCROW, ISSUING, MAX_BALANCE, MEMBER, Account, Entry, Memo, Transfer
 
-ACCOUNTS, TRANSFERS, ENTRIES, MEMOS = (
-    Base.metadata.tables[model.__tablename__] for model in (Account, Transfer, Entry, Memo)
-)
+USERS, ACCOUNTS, TRANSFERS, ENTRIES, MEMOS = map(table_of, (User, Account, Transfer, Entry, Memo))
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class Movement:
     """Credits on their way from one account to another, both locked: an amount in minor units, and why."""
 
     kind: str
-    sender: Account
-    receiver: Account
+    sender: Record
+    receiver: Record
     amount: int
     memo: str = ""
     reverses: int | None = None
@@ -49,7 +48,7 @@ class Moved:
     created_at: datetime
 
 
-def locked(*user_ids: int, issuing: bool = False, active: bool = True) -> list[Account]:
+def locked(*user_ids: int, issuing: bool = False, active: bool = True) -> list[Record]:
     """Give the accounts of members, in the order asked for, and last the issuing one; locked in the order of their ids.
 
     An account is made at its first movement. Raises NotFound for a member who is unknown or, with ``active``, disabled.
@@ -63,49 +62,51 @@ def locked(*user_ids: int, issuing: bool = False, active: bool = True) -> list[A
     return [accounts[owner] for owner in owners]
 
 
-def _lock(owners: list[int | None], *, active: bool) -> dict[int | None, Account]:
-    """Lock the accounts that there are; the owner of the issuing one is None.
-
-    The members are held before their accounts are, as deleting does it, so that nobody is paid while being deleted.
-    """
-    held = _held(owners, active=active).cte("held")
-    mine = Account.user_id.in_(select(held.c.id))
-    query = (
-        select(Account)
-        .where(or_(mine, Account.kind == ISSUING) if None in owners else mine)
-        .order_by(Account.id)
-        .with_for_update(of=Account)
-        .execution_options(populate_existing=True)
-    )
-    return {account.user_id: account for account in db.session.scalars(query)}
+def _lock(owners: list[int | None], *, active: bool) -> dict[int | None, Record]:
+    """Lock the accounts that there are; the owner of the issuing one is None."""
+    accounts = execute(_accounts(None in owners, active), {"members": _members(owners)})
+    return {account.user_id: account for account in accounts}
 
 
-def _held(owners: list[int | None], *, active: bool) -> Select[int]:
-    alive = User.is_active if active else User.deleted_at.is_(None)
-    members = [owner for owner in owners if owner is not None]
-    return select(User.id).where(User.id.in_(members), alive).with_for_update(read=True, key_share=True)
+def _members(owners: list[int | None]) -> list[int]:
+    return [owner for owner in owners if owner is not None]
+
+
+# Statements are built once for each case: to build one takes longer than to execute it.
+@cache
+def _accounts(issuing: bool, active: bool) -> Select[Any]:
+    """Lock accounts. Their members are held before, as deleting does it, so that nobody is paid while being deleted."""
+    held = _held(active).cte("held")
+    mine = ACCOUNTS.c.user_id.in_(select(held.c.id))
+    wanted = or_(mine, ACCOUNTS.c.kind == ISSUING) if issuing else mine
+    return select(ACCOUNTS).where(wanted).order_by(ACCOUNTS.c.id).with_for_update(of=ACCOUNTS)
+
+
+@cache
+def _held(active: bool) -> Select[Any]:
+    alive = USERS.c.is_active if active else USERS.c.deleted_at.is_(None)
+    members = USERS.c.id.in_(bindparam("members", expanding=True))
+    return select(USERS.c.id).where(members, alive).with_for_update(read=True, key_share=True)
 
 
 def _open(owners: list[int | None], *, active: bool) -> None:
     """Make accounts, unless somebody else makes them at this moment."""
-    if set(db.session.scalars(_held(owners, active=active))) != {owner for owner in owners if owner is not None}:
+    members = _members(owners)
+    if set(execute(_held(active), {"members": members}).scalars()) != set(members):
         raise NotFound("There is no such member.")
     for owner in owners:
         kind = ISSUING if owner is None else MEMBER
-        db.session.execute(insert_on_conflict(Account).values(kind=kind, user_id=owner).on_conflict_do_nothing())
+        execute(insert_on_conflict(Account).values(kind=kind, user_id=owner).on_conflict_do_nothing())
 
 
-def locked_account(account_id: int) -> Account:
+def locked_account(account_id: int) -> Record:
     """Give one account, locked."""
-    return db.session.get_one(Account, account_id, with_for_update=True, populate_existing=True)
+    return execute(select(ACCOUNTS).where(ACCOUNTS.c.id == account_id).with_for_update()).one()
 
 
-def new_escrow() -> Account:
+def new_escrow() -> Record:
     """Make an account that holds the credits of one order, so that no two orders wait for each other."""
-    escrow = Account(kind=ESCROW, user_id=None, balance=0)
-    db.session.add(escrow)
-    db.session.flush()
-    return escrow
+    return execute(insert(ACCOUNTS).values(kind=ESCROW, user_id=None, balance=0).returning(ACCOUNTS)).one()
 
 
 def move(movement: Movement) -> Moved:
@@ -120,9 +121,17 @@ def move(movement: Movement) -> Moved:
         "reverses": movement.reverses,
         "created_at": now,
     }
+    values = {
+        **transfer,
+        "memo": movement.memo,
+        "from_account": movement.sender.id,
+        "to_account": movement.receiver.id,
+        "taken": -movement.amount,
+        "from_balance": after[0],
+        "to_balance": after[1],
+    }
     write = _in_one_statement if db.engine.dialect.name == "postgresql" else _one_by_one
-    transfer_id = write(movement, transfer, after)
-    return Moved(id=transfer_id, memo=movement.memo, **transfer)
+    return Moved(id=write(values), memo=movement.memo, **transfer)
 
 
 def _balances_after(movement: Movement) -> tuple[int, int]:
@@ -135,49 +144,61 @@ def _balances_after(movement: Movement) -> tuple[int, int]:
     return after
 
 
-def _new_balances(movement: Movement, after: tuple[int, int], now: datetime) -> Any:
-    return (
-        update(ACCOUNTS)
-        .where(ACCOUNTS.c.id.in_([movement.sender.id, movement.receiver.id]))
-        .values(balance=case((ACCOUNTS.c.id == movement.sender.id, after[0]), else_=after[1]), updated_at=now)
+def _given(name: str, column: ColumnElement[Any]) -> BindParameter[Any]:
+    """A value of a movement that goes to ``column``; SQLAlchemy keeps the names of columns to itself."""
+    return bindparam(f"given_{name}", type_=column.type)
+
+
+NEW_BALANCES = (
+    update(ACCOUNTS)
+    .where(ACCOUNTS.c.id.in_([_given("from_account", ACCOUNTS.c.id), _given("to_account", ACCOUNTS.c.id)]))
+    .values(
+        balance=case(
+            (ACCOUNTS.c.id == _given("from_account", ACCOUNTS.c.id), _given("from_balance", ACCOUNTS.c.balance)),
+            else_=_given("to_balance", ACCOUNTS.c.balance),
+        ),
+        updated_at=_given("created_at", ACCOUNTS.c.updated_at),
     )
+)
+NEW_TRANSFER = (
+    insert(TRANSFERS)
+    .values({c.name: _given(c.name, c) for c in TRANSFERS.c if not c.primary_key})
+    .returning(TRANSFERS.c.id)
+)
+# The values that go into each of the two entries, and into which of its columns.
+SIDES = (("from_account", "taken", "from_balance", "created_at"), ("to_account", "amount", "to_balance", "created_at"))
+ENTRY = ("account_id", "amount", "balance_after", "created_at")
 
 
-def _entries(movement: Movement, after: tuple[int, int], now: datetime) -> list[dict[str, Any]]:
-    sides = (movement.sender.id, -movement.amount, after[0]), (movement.receiver.id, movement.amount, after[1])
-    return [
-        {"account_id": account, "amount": amount, "balance_after": balance, "created_at": now}
-        for account, amount, balance in sides
-    ]
-
-
-def _one_by_one(movement: Movement, transfer: dict[str, Any], after: tuple[int, int]) -> int:
-    now = transfer["created_at"]
-    db.session.execute(_new_balances(movement, after, now))
-    transfer_id = db.session.execute(insert(Transfer).values(transfer).returning(Transfer.id)).scalar_one()
-    rows = [{**entry, "transfer_id": transfer_id} for entry in _entries(movement, after, now)]
-    db.session.execute(insert(Entry), rows)
-    if movement.memo:
-        db.session.execute(insert(Memo).values(transfer_id=transfer_id, text=movement.memo))
+def _one_by_one(values: dict[str, Any]) -> int:
+    given = {f"given_{name}": value for name, value in values.items()}
+    execute(NEW_BALANCES, given)
+    transfer_id: int = execute(NEW_TRANSFER, given).scalar_one()
+    rows = [dict(zip(ENTRY, (values[name] for name in side), strict=True)) for side in SIDES]
+    execute(insert(ENTRIES), [{"transfer_id": transfer_id, **row} for row in rows])
+    if values["memo"]:
+        execute(insert(MEMOS), {"transfer_id": transfer_id, "text": values["memo"]})
     return transfer_id
 
 
-def _in_one_statement(movement: Movement, transfer: dict[str, Any], after: tuple[int, int]) -> int:
+def _in_one_statement(values: dict[str, Any]) -> int:
     """Write all rows by one statement with data-modifying WITH: one way to the server and back instead of four."""
-    now = transfer["created_at"]
-    moved = _new_balances(movement, after, now).returning(ACCOUNTS.c.id).cte("moved")
-    made = insert(TRANSFERS).values(transfer).returning(TRANSFERS.c.id).cte("made")
-    columns = ("account_id", "amount", "balance_after", "created_at")
+    written: int = execute(_movement(), {f"given_{name}": value for name, value in values.items()}).scalar_one()
+    return written
+
+
+@cache
+def _movement() -> Select[Any]:
+    made = NEW_TRANSFER.cte("made")
     rows = [
-        select(made.c.id, *(literal(entry[name], ENTRIES.c[name].type) for name in columns))
-        for entry in _entries(movement, after, now)
+        select(made.c.id, *(_given(name, ENTRIES.c[column]) for name, column in zip(side, ENTRY, strict=True)))
+        for side in SIDES
     ]
-    written = insert(ENTRIES).from_select(["transfer_id", *columns], union_all(*rows)).returning(ENTRIES.c.id)
-    parts = [moved, written.cte("written")]
-    if movement.memo:
-        memo = select(made.c.id, literal(movement.memo))
-        parts.append(
-            insert(MEMOS).from_select(["transfer_id", "text"], memo).returning(MEMOS.c.transfer_id).cte("memo")
-        )
-    written_id: int = db.session.execute(select(made.c.id).add_cte(*parts)).scalar_one()
-    return written_id
+    entries = insert(ENTRIES).from_select(["transfer_id", *ENTRY], union_all(*rows)).returning(ENTRIES.c.id)
+    memo = _given("memo", MEMOS.c.text)
+    memos = insert(MEMOS).from_select(["transfer_id", "text"], select(made.c.id, memo).where(memo != ""))
+    return select(made.c.id).add_cte(
+        NEW_BALANCES.returning(ACCOUNTS.c.id).cte("moved"),
+        entries.cte("entered"),
+        memos.returning(MEMOS.c.transfer_id).cte("noted"),
+    )

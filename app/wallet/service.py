@@ -3,11 +3,12 @@
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import case, delete, func, or_, select
+from sqlalchemy import bindparam, case, delete, func, or_, select
 
 from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.models import Query, Record
+from app.core.transaction import execute
 from app.extensions import db
 from app.users.models import User
 from app.users.service import user_deleting
@@ -28,16 +29,16 @@ SHOWN = (
     Transfer.reverses,
     Transfer.created_at,
 )
+WALLET = (
+    select(User.id, func.coalesce(Account.balance, 0).label("balance"), Account.updated_at)
+    .outerjoin(Account, Account.user_id == User.id)
+    .where(User.id == bindparam("user_id"), User.deleted_at.is_(None))
+)
 
 
 def get_wallet(user_id: int) -> dict[str, Any]:
     """Give a member's balance; zero before any movement. Raises NotFound for an unknown member."""
-    query = (
-        select(User.id, func.coalesce(Account.balance, 0).label("balance"), Account.updated_at)
-        .outerjoin(Account, Account.user_id == User.id)
-        .where(User.id == user_id, User.deleted_at.is_(None))
-    )
-    wallet = db.session.execute(query).one_or_none()
+    wallet = execute(WALLET, {"user_id": user_id}).one_or_none()
     if wallet is None:
         raise NotFound
     currency = current_app.config["CURRENCY"]

@@ -17,7 +17,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "POST /auth/login": 5,
     "POST /auth/refresh": 6,
     "POST /auth/logout": 2,
-    "GET /auth/me": 2,
+    "GET /auth/me": 1,
     "DELETE /auth/sessions": 2,
     "GET /auth/sessions": 3,
     "DELETE /auth/sessions/<id:session_id>": 2,

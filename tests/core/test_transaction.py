@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import insert, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from app.core.errors import AppError, Conflict
-from app.core.transaction import unit_of_work
+from app.core.models import table_of
+from app.core.transaction import execute, savepoint, unit_of_work
 from app.extensions import db
 from app.users.models import User
 
@@ -86,6 +87,21 @@ def test_no_transaction_is_tried_for_ever(app: Flask, pgcode: str, expected: int
     with app.app_context(), pytest.raises(OperationalError):
         unit_of_work(work)
     assert len(attempts) == expected
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+def test_a_savepoint_undoes_entities_too_and_nothing_else(app: Flask, *, in_use: bool) -> None:
+    def work() -> None:
+        execute(insert(table_of(User)), VALUES)
+        if in_use:
+            db.session.scalars(select(User)).one().name = "Another name"
+        with pytest.raises(IntegrityError), savepoint():
+            db.session.add(User(**{**VALUES, "name": "Of the same address"}))
+        execute(insert(table_of(User)), {**VALUES, "email_key": "b@example.com"})
+
+    with app.app_context():
+        unit_of_work(work)
+        assert sorted(names()) == ["A member", "Another name" if in_use else "A member"]
 
 
 def test_nothing_is_written_outside_a_unit_of_work(app: Flask) -> None:
