@@ -15,7 +15,7 @@ from app.users.service import get_user, user_deleting
 MODERATE = "post:moderate"
 
 OWN = (Post.id, Post.title, Post.content, Post.is_hidden, Post.user_id, Post.created_at, Post.updated_at)
-ALL = select(*OWN, User.name.label("author")).join(User, User.id == Post.user_id)
+ALL = select(*OWN, User.name.label("author")).outerjoin(User, User.id == Post.user_id)
 
 
 def list_posts(caller: Caller) -> Query:
