@@ -151,8 +151,9 @@ class Searchable(Changeable):
 @event.listens_for(Searchable, "after_mapper_constructed", propagate=True)
 def _index_search_text(mapper: Mapper[Any], _class: type[Searchable]) -> None:
     """Index the parts of words. SQLite has a virtual table for it, which its migration makes."""
-    trigrams = {"postgresql_using": "gin", "postgresql_ops": {"search_text": "gin_trgm_ops"}}
-    Index(None, mapper.columns["search_text"], **trigrams).ddl_if(dialect="postgresql")
+    trigrams = {"search_text": "gin_trgm_ops"}
+    index = Index(None, mapper.columns["search_text"], postgresql_using="gin", postgresql_ops=trigrams)
+    index.ddl_if(dialect="postgresql")
 
 
 @event.listens_for(Changeable, "before_update", propagate=True)

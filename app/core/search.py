@@ -1,14 +1,16 @@
 """Searching: which rows contain some words, and how the first of them are found.
 
-On PostgreSQL an index of trigrams (pg_trgm) serves LIKE itself; on SQLite a table beside the searched one, which triggers
-keep, narrows the rows that LIKE is asked about. A word that many rows contain is found sooner without an index, among
-the rows that come first; how many contain it no planner knows, so it is tried there for a bounded number of rows.
+On PostgreSQL an index of trigrams (pg_trgm) serves LIKE itself; on SQLite a table beside the searched one, which
+triggers keep, narrows the rows that LIKE is asked about. A word that many rows contain is found sooner without an
+index, among the rows that come first; how many contain it no planner knows, so it is tried there for a bounded number
+of rows.
 """
 
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Select, column, select, table
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.elements import SQLCoreOperations
 
 from app.core import cursor
 from app.core.models import Query, Record, Searchable
@@ -34,14 +36,14 @@ def matches(model: type[Searchable], words: Sequence[str]) -> list[ColumnElement
     return conditions
 
 
-def _contains(text: ColumnElement[str], words: Sequence[str]) -> list[ColumnElement[bool]]:
+def _contains(text: SQLCoreOperations[str], words: Sequence[str]) -> list[ColumnElement[bool]]:
     return [text.contains(word, autoescape=True) for word in words]
 
 
 def rows(
     model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.Order, limit: int, offset: int
 ) -> Sequence[Record]:
-    """Give the rows of ``query`` from ``offset`` on, up to ``limit``, that contain ``words``; in at most two statements.
+    """Give the rows of ``query`` that contain ``words``, from ``offset`` up to ``limit``; two statements at most.
 
     Each finds ids, by columns that are in an index or are needed to compare, and then what is shown of these alone.
     """
@@ -56,7 +58,7 @@ def rows(
 
 def _ways(
     model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.Order, most: int
-) -> Iterator[Select[tuple[int]]]:
+) -> Iterator[Select[int]]:
     """Give the ids, in order: first of what is near, in case that is enough, then of all, by the index."""
     keys = [each for each, _ in order]
     lean = query.with_only_columns(*keys, maintain_column_froms=True)

@@ -11,7 +11,6 @@ import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from operator import itemgetter
 from threading import Lock, Thread
 from typing import Any
 
@@ -19,7 +18,7 @@ from sqlalchemy import CompoundSelect, Engine, Select, func, literal_column, sel
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import READS
-from app.core.models import Parts
+from app.core.models import Parts, Query
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class _Total:
     """A number of rows, how it is counted, and the moments when that began and when it was last asked for."""
 
     engine: Engine
-    statement: Select[tuple[int]]
+    statement: Select[int]
     found: int
     counted: float
     asked: float
@@ -56,14 +55,16 @@ def count(parts: Parts) -> int:
     known = _remembered(key)
     if known is not None:
         return known
-    ones = [part.with_only_columns(literal_column("1").label("one"), maintain_column_froms=True) for part in parts]
+    ones: list[Query] = [
+        part.with_only_columns(literal_column("1").label("one"), maintain_column_froms=True) for part in parts
+    ]
     found = db.session.scalar(_number(union_all(*(select(one.limit(EXACT + 1).subquery()) for one in ones)))) or 0
     if found > EXACT:
         found = _count_and_keep(key, _number(union_all(*ones)))
     return found
 
 
-def _number(rows: CompoundSelect[Any]) -> Select[tuple[int]]:
+def _number(rows: CompoundSelect[Any]) -> Select[int]:
     return select(func.count()).select_from(rows.subquery())
 
 
@@ -86,7 +87,7 @@ def _remembered(key: Any) -> int | None:
         return total.found
 
 
-def _count_and_keep(key: Any, statement: Select[tuple[int]]) -> int:
+def _count_and_keep(key: Any, statement: Select[int]) -> int:
     began = time.monotonic()
     found = db.session.scalar(statement) or 0
     with _lock:
@@ -120,14 +121,15 @@ def refresh() -> bool:
     with _lock:
         for key in [key for key, total in _kept.items() if now - max(total.asked, total.counted) >= SECONDS]:
             del _kept[key]
-        asked_for = [(total.counted, key) for key, total in _kept.items() if now - total.asked < SECONDS]
-    counted, key = min(asked_for, key=itemgetter(0), default=(now, None))
-    if now - counted < SECONDS - AHEAD:
+        asked_for = [(key, total) for key, total in _kept.items() if now - total.asked < SECONDS]
+    due = [(key, total) for key, total in asked_for if now - total.counted >= SECONDS - AHEAD]
+    if not due:
         return False
-    found = _counted_anew(_kept[key])
+    key, oldest = min(due, key=lambda item: item[1].counted)
+    found = _counted_anew(oldest)
     with _lock:
-        if found > EXACT and key in _kept:
-            _kept[key].found, _kept[key].counted = found, now
+        if found > EXACT:
+            oldest.found, oldest.counted = found, now
         else:
             _kept.pop(key, None)  # It is to be exact again, or the next request is to meet the error.
     return True

@@ -17,19 +17,22 @@ NO_TRIGRAMS = (
     "Searching needs PostgreSQL's own extension pg_trgm, and it cannot be made here: {reason} Install PostgreSQL's "
     "contrib modules, or let a superuser run CREATE EXTENSION pg_trgm in this database."
 )
-# The index follows its table, whoever writes there.
-FOLLOWING = """
-CREATE TRIGGER {table}_search_insert AFTER INSERT ON {table} BEGIN
-    INSERT INTO {table}_search (rowid, search_text) VALUES (new.id, new.search_text);
-END;
-CREATE TRIGGER {table}_search_delete AFTER DELETE ON {table} BEGIN
-    INSERT INTO {table}_search ({table}_search, rowid, search_text) VALUES ('delete', old.id, old.search_text);
-END;
-CREATE TRIGGER {table}_search_update AFTER UPDATE OF search_text ON {table} BEGIN
-    INSERT INTO {table}_search ({table}_search, rowid, search_text) VALUES ('delete', old.id, old.search_text);
-    INSERT INTO {table}_search (rowid, search_text) VALUES (new.id, new.search_text);
-END;
-"""
+# The index holds what its table holds, whoever writes there.
+ON_SQLITE = (
+    """CREATE VIRTUAL TABLE {table}_search
+    USING fts5(search_text, content={table}, content_rowid=id, tokenize='trigram case_sensitive 1')""",
+    """CREATE TRIGGER {table}_search_insert AFTER INSERT ON {table} BEGIN
+        INSERT INTO {table}_search (rowid, search_text) VALUES (new.id, new.search_text);
+    END""",
+    """CREATE TRIGGER {table}_search_delete AFTER DELETE ON {table} BEGIN
+        INSERT INTO {table}_search ({table}_search, rowid, search_text) VALUES ('delete', old.id, old.search_text);
+    END""",
+    """CREATE TRIGGER {table}_search_update AFTER UPDATE OF search_text ON {table} BEGIN
+        INSERT INTO {table}_search ({table}_search, rowid, search_text) VALUES ('delete', old.id, old.search_text);
+        INSERT INTO {table}_search (rowid, search_text) VALUES (new.id, new.search_text);
+    END""",
+    "INSERT INTO {table}_search ({table}_search) VALUES ('rebuild')",
+)
 
 
 def upgrade() -> None:
@@ -39,7 +42,10 @@ def upgrade() -> None:
         index_on_sqlite()
     op.drop_index(op.f("ix_posts_user_id_created_at_id"), "posts")
     op.create_index(
-        op.f("ix_posts_user_id_created_at_id"), "posts", ["user_id", "created_at", "id"], postgresql_include=["is_hidden"]
+        op.f("ix_posts_user_id_created_at_id"),
+        "posts",
+        ["user_id", "created_at", "id"],
+        postgresql_include=["is_hidden"],
     )
     op.create_index(op.f("ix_orders_buyer_id_total_id"), "orders", ["buyer_id", "total", "id"])
     op.create_index(op.f("ix_orders_seller_id_total_id"), "orders", ["seller_id", "total", "id"])
@@ -66,13 +72,8 @@ def index_on_postgresql() -> None:
 
 def index_on_sqlite() -> None:
     for table in SEARCHABLE:
-        op.execute(
-            f"CREATE VIRTUAL TABLE {table}_search USING fts5("
-            f"search_text, content={table}, content_rowid=id, tokenize='trigram case_sensitive 1')"
-        )
-        for trigger in FOLLOWING.format(table=table).split("END;")[:-1]:
-            op.execute(f"{trigger}END")
-        op.execute(f"INSERT INTO {table}_search ({table}_search) VALUES ('rebuild')")
+        for statement in ON_SQLITE:
+            op.execute(statement.format(table=table))
 
 
 def downgrade() -> None:
