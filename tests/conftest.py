@@ -83,6 +83,9 @@ def undo() -> None:
             connection.execute(text(f"DROP TRIGGER {name}"))
         for table in [*tables, "sqlite_sequence"]:
             connection.execute(text(f"DELETE FROM {table}"))
+        virtual = connection.scalars(text("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"))
+        for index in virtual.all():
+            connection.execute(text(f"INSERT INTO {index} ({index}) VALUES ('delete-all')"))
         for _, sql in triggers:
             connection.exec_driver_sql(sql)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.models import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
@@ -18,10 +18,11 @@ class Session(Changeable):
     __table_args__ = (
         length_check("address", ADDRESS_LENGTH),
         length_check("agent", AGENT_LENGTH),
+        Index(None, "user_id", "created_at", "id"),
         NEVER_REUSE_IDS,
     )
 
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     last_used_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     address: Mapped[str] = mapped_column(text_type(ADDRESS_LENGTH))

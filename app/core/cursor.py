@@ -12,6 +12,7 @@ from flask import current_app
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import ColumnElement, UnaryExpression, and_, literal, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.core.errors import BadRequest
 from app.core.models import Record, UTCDateTime
@@ -23,9 +24,10 @@ Order = list[tuple[InstrumentedAttribute[Any], bool]]
 KIND = Kind(str, {"type": "string", "pattern": r"^[A-Za-z0-9._-]*$"})
 
 
-def sorted_by(order: Order) -> list[UnaryExpression[Any]]:
-    """Give the ORDER BY of ``order``."""
-    return [column.desc() if descending else column.asc() for column, descending in order]
+def sorted_by(order: Order, among: ReadOnlyColumnCollection[str, Any] | None = None) -> list[UnaryExpression[Any]]:
+    """Give the ORDER BY of ``order``; of the columns of these names ``among`` others, if given."""
+    columns = [(among[column.key] if among is not None else column, descending) for column, descending in order]
+    return [column.desc() if descending else column.asc() for column, descending in columns]
 
 
 def fingerprint(path: str, parameters: Mapping[str, Any]) -> str:

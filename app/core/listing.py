@@ -11,13 +11,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app, request
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.core import cursor, total
+from app.core import cursor, search, total
 from app.core.caller import Caller
 from app.core.errors import ValidationFailed
-from app.core.models import Created, Query, Record, Searchable, fold
+from app.core.models import Created, Parts, Query, Record, Searchable, fold
 from app.core.query import (
     PAGE_NUMBER,
     SHORT_TEXT,
@@ -105,7 +105,7 @@ class Listing:
         return [parameter(suffix, COMPARISONS[suffix][0]) for suffix in suffixes]
 
     def narrow(self, query: Query, sent: Mapping[str, Any]) -> Query:
-        """Apply the filters and the search that were sent."""
+        """Apply the filters that were sent."""
         for name, value in sent.items():
             base, _, _operator = name.partition("__")
             if base in self.filters:
@@ -114,11 +114,14 @@ class Listing:
                     [filter_.prepare(one) for one in value] if isinstance(value, list) else filter_.prepare(value)
                 )
                 query = query.where(COMPARISONS[name.removeprefix(base)][1](filter_.column, prepared))
-        if "q" in sent and issubclass(self.model, Searchable):
-            text = self.model.search_text
-            words = fold(sent["q"]).split()
-            query = query.where(*(text.contains(word, autoescape=True) for word in words))
         return query
+
+    def found(self, parts: Parts, words: Sequence[str]) -> Parts:
+        """Apply the search for ``words``."""
+        if not (words and issubclass(self.model, Searchable)):
+            return parts
+        conditions = search.matches(self.model, words)
+        return tuple(part.where(*conditions) for part in parts)
 
     def order(self, keys: list[str]) -> cursor.Order:
         """Give the order that ``keys`` ask for; it ends with the id, in the direction of the first key."""
@@ -137,12 +140,14 @@ class Page:
     link: str
 
 
-def page_of(listing: Listing, query: Query, sent: Mapping[str, Any], *, caller: Caller) -> Page:
+def page_of(listing: Listing, query: Query | Parts, sent: Mapping[str, Any], *, caller: Caller) -> Page:
     """Give the page of ``query`` that the parameters ``sent`` ask for.
 
-    At most two statements, whatever the size of the page; three where there are more than 10,000 rows to count.
+    At most two statements, whatever the size of the page; one more where there are more than 10,000 rows to count, and
+    one more where what is searched for is rare.
     """
-    narrowed = listing.narrow(query, sent)
+    parts = query if isinstance(query, tuple) else (query,)
+    narrowed = tuple(listing.narrow(part, sent) for part in parts)
     order = listing.order(sent.get("sort", NEWEST_FIRST))
     size = min(sent.get("per_page", current_app.config["PAGE_SIZE_DEFAULT"]), current_app.config["PAGE_SIZE_MAX"])
     if "cursor" in sent:
@@ -153,12 +158,12 @@ def page_of(listing: Listing, query: Query, sent: Mapping[str, Any], *, caller: 
 
 
 def _page_by_number(
-    listing: Listing, query: Query, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
+    listing: Listing, parts: Parts, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
 ) -> Page:
     page = sent.get("page", 1)
-    found = total.count(query) if sent.get("count") != "none" else None
+    found = total.count(listing.found(parts, _words(sent))) if sent.get("count") != "none" else None
     pages = None if found is None else -(-found // size)
-    rows = execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1).offset((page - 1) * size)).all()
+    rows = _rows(listing, parts, order, _words(sent), limit=size + 1, offset=(page - 1) * size)
     has_more = len(rows) > size if pages is None else page < pages
     body = {
         listing.name: _shown(listing, rows[:size], sent, caller),
@@ -177,12 +182,13 @@ def _page_by_number(
 
 
 def _page_by_cursor(
-    listing: Listing, query: Query, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
+    listing: Listing, parts: Parts, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
 ) -> Page:
     bound_to = cursor.fingerprint(request.path, {key: value for key, value in sent.items() if key not in UNBOUND})
     if sent["cursor"]:
-        query = query.where(cursor.after(order, cursor.read(sent["cursor"], order, bound_to)))
-    rows = execute(query.order_by(*cursor.sorted_by(order)).limit(size + 1)).all()
+        after = cursor.after(order, cursor.read(sent["cursor"], order, bound_to))
+        parts = tuple(part.where(after) for part in parts)
+    rows = _rows(listing, parts, order, _words(sent), limit=size + 1)
     has_more = len(rows) > size
     next_cursor = cursor.write(rows[size - 1], order, bound_to) if has_more else None
     body = {
@@ -192,6 +198,29 @@ def _page_by_cursor(
         "next_cursor": next_cursor,
     }
     return Page(body, _link("cursor", {"first": ""} | ({"next": next_cursor} if next_cursor else {})))
+
+
+def _words(sent: Mapping[str, Any]) -> list[str]:
+    return fold(sent.get("q", "")).split()
+
+
+def _rows(
+    listing: Listing, parts: Parts, order: cursor.Order, words: list[str], *, limit: int, offset: int = 0
+) -> Sequence[Record]:
+    if issubclass(listing.model, Searchable) and len(parts) == 1 and search.has_trigrams(words):
+        return search.rows(listing.model, parts[0], words, order=order, limit=limit, offset=offset)
+    query = _merged(listing.found(parts, words), order, offset + limit)
+    return execute(query.limit(limit).offset(offset)).all()
+
+
+def _merged(parts: Parts, order: cursor.Order, most: int) -> Query:
+    """Put the first rows of each part in one order."""
+    keys = cursor.sorted_by(order)
+    if len(parts) == 1:
+        return parts[0].order_by(*keys)
+    walks = [part.order_by(*keys).limit(most).subquery() for part in parts]
+    together = union_all(*(select(walk) for walk in walks)).subquery()
+    return select(together).order_by(*cursor.sorted_by(order, together.c))
 
 
 # What may change from one page to the next; all else is what the cursor was made for.

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
+    Index,
     Integer,
     MetaData,
     Row,
@@ -21,12 +22,21 @@ from sqlalchemy import (
     inspect,
 )
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, declared_attr, mapped_column
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    InstrumentedAttribute,
+    Mapped,
+    Mapper,
+    Session,
+    declared_attr,
+    mapped_column,
+)
 
 from app.core import clock
 
-# A query of some columns, and a row of its result.
+# A query of some columns, several that have no row in common, and a row of its result.
 Query: TypeAlias = Select[*tuple[Any, ...]]
+Parts: TypeAlias = tuple[Query, ...]
 Record: TypeAlias = Row[*tuple[Any, ...]]
 
 # Ids and amounts are 64 bits wide. SQLite numbers rows by itself only in a column that it calls INTEGER.
@@ -66,6 +76,14 @@ def text_type(length: int) -> String:
 def length_check(column: str, most: int, *, least: int = 0) -> CheckConstraint:
     """A CHECK of a text's length in characters; SQLite does not mind the length that its type declares."""
     return CheckConstraint(f"length({column}) BETWEEN {least} AND {most}", name=f"{column}_length")
+
+
+def where_either(query: Query, one: InstrumentedAttribute[Any], other: InstrumentedAttribute[Any], value: Any) -> Parts:
+    """Split ``query`` into the rows where ``one`` column has the value and the rows where only the ``other`` has it.
+
+    Two walks along two indexes find the first rows of both; for an OR of the columns all rows must be read and sorted.
+    """
+    return query.where(one == value), query.where(other == value, one.is_distinct_from(value))
 
 
 class Base(DeclarativeBase):
@@ -134,6 +152,14 @@ class Searchable(Changeable):
             return cls.text_of(values)
 
         return mapped_column(Text, default=of_new_row, sort_order=3)
+
+
+@event.listens_for(Searchable, "after_mapper_constructed", propagate=True)
+def _index_search_text(mapper: Mapper[Any], _class: type[Searchable]) -> None:
+    """Index the parts of words. SQLite has a virtual table for it, which its migration makes."""
+    trigrams = {"search_text": "gin_trgm_ops"}
+    index = Index(None, mapper.columns["search_text"], postgresql_using="gin", postgresql_ops=trigrams)
+    index.ddl_if(dialect="postgresql")
 
 
 @event.listens_for(Changeable, "before_update", propagate=True)

@@ -23,6 +23,8 @@ class Order(Changeable):
         CheckConstraint("buyer_id <> seller_id", name="two_parties"),
         Index(None, "buyer_id", "created_at", "id"),
         Index(None, "seller_id", "created_at", "id"),
+        Index(None, "buyer_id", "total", "id"),
+        Index(None, "seller_id", "total", "id"),
         Index(None, "status", "created_at"),
         NEVER_REUSE_IDS,
     )

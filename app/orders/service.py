@@ -13,7 +13,7 @@ from sqlalchemy import case, insert, or_, select, update
 from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
-from app.core.models import Query, Record
+from app.core.models import Parts, Record, where_either
 from app.extensions import db
 from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
 from app.products.models import MAX_STOCK, Product
@@ -36,9 +36,9 @@ SHOWN = (
 Lines = list[dict[str, Any]]
 
 
-def list_orders(caller: Caller) -> Query:
-    """Give the query of the orders that the caller has placed or received."""
-    return select(*SHOWN).where(or_(Order.buyer_id == caller.member_id, Order.seller_id == caller.member_id))
+def list_orders(caller: Caller) -> Parts:
+    """Give the queries of the orders that the caller has placed, and of those received."""
+    return where_either(select(*SHOWN), Order.buyer_id, Order.seller_id, caller.member_id)
 
 
 def with_lines(orders: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -55,8 +55,8 @@ def with_lines(orders: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[
 
 def get_order(caller: Caller, order_id: int) -> dict[str, Any]:
     """Give an order with its lines. Raises NotFound for one that is not the caller's."""
-    order = db.session.execute(list_orders(caller).where(Order.id == order_id)).one_or_none()
-    if order is None:
+    order = db.session.execute(select(*SHOWN).where(Order.id == order_id)).one_or_none()
+    if order is None or caller.id not in (order.buyer_id, order.seller_id):
         raise NotFound
     return with_lines([order], {})[0]
 

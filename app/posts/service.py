@@ -17,7 +17,7 @@ from app.users.service import get_user, user_deleting
 MODERATE = "post:moderate"
 
 OWN = (Post.id, Post.title, Post.content, Post.is_hidden, Post.user_id, Post.created_at, Post.updated_at)
-ALL = select(*OWN, User.name.label("author")).join(User, User.id == Post.user_id)
+ALL = select(*OWN, User.name.label("author")).outerjoin(User, User.id == Post.user_id)
 # Built once: building one takes as long as executing it.
 ANY_POST = ALL.where(Post.id == bindparam("post_id"))
 SEEN_POST = ANY_POST.where(or_(Post.is_hidden.is_(False), Post.user_id == bindparam("caller_id")))

@@ -32,7 +32,7 @@ OWN = (
 
 def list_products() -> Query:
     """Give the query of the products that are there for all to see."""
-    shown = select(*OWN, User.name.label("seller")).join(User, User.id == Product.seller_id)
+    shown = select(*OWN, User.name.label("seller")).outerjoin(User, User.id == Product.seller_id)
     return shown.where(Product.withdrawn_at.is_(None))
 
 

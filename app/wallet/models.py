@@ -53,6 +53,7 @@ class Transfer(Created):
         Index(None, "created_at", "id"),
         Index(None, "sender_id", "created_at", "id"),
         Index(None, "receiver_id", "created_at", "id"),
+        Index(None, "amount", "id"),
         NEVER_REUSE_IDS,
     )
 

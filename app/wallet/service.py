@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, case, delete, func, or_, select
+from sqlalchemy import bindparam, case, delete, func, select
 
 from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound, ValidationFailed
-from app.core.models import Query, Record
+from app.core.models import Parts, Query, Record, where_either
 from app.core.transaction import execute
 from app.extensions import db
 from app.users.models import User
@@ -34,6 +34,7 @@ WALLET = (
     .outerjoin(Account, Account.user_id == User.id)
     .where(User.id == bindparam("user_id"), User.deleted_at.is_(None))
 )
+ALL = select(*SHOWN).outerjoin(Memo, Memo.transfer_id == Transfer.id)
 
 
 def get_wallet(user_id: int) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def get_wallet(user_id: int) -> dict[str, Any]:
 
 
 def list_entries(user_id: int) -> Query:
-    """Give the query of a member's statement."""
+    """Give the query of a member's statement: a walk along the account's index; joins that can add or hide no row."""
     counterparty_id = case((Entry.amount < 0, Transfer.receiver_id), else_=Transfer.sender_id)
     shown = (
         Entry.id,
@@ -66,11 +67,10 @@ def list_entries(user_id: int) -> Query:
     )
     return (
         select(*shown)
-        .join(Transfer, Transfer.id == Entry.transfer_id)
-        .join(Account, Account.id == Entry.account_id)
+        .outerjoin(Transfer, Transfer.id == Entry.transfer_id)
         .outerjoin(User, User.id == counterparty_id)
         .outerjoin(Memo, Memo.transfer_id == Entry.transfer_id)
-        .where(Account.user_id == user_id)
+        .where(Entry.account_id == select(Account.id).where(Account.user_id == user_id).scalar_subquery())
     )
 
 
@@ -80,18 +80,17 @@ def list_entries_of(user_id: int) -> Query:
     return list_entries(user_id)
 
 
-def list_transfers(caller: Caller) -> Query:
+def list_transfers(caller: Caller) -> Query | Parts:
     """Give the query of the transfers that ``caller`` may see: one's own, all for treasurers."""
-    query = select(*SHOWN).outerjoin(Memo, Memo.transfer_id == Transfer.id)
     if caller.may(AUDIT):
-        return query
-    return query.where(or_(Transfer.sender_id == caller.member_id, Transfer.receiver_id == caller.member_id))
+        return ALL
+    return where_either(ALL, Transfer.sender_id, Transfer.receiver_id, caller.member_id)
 
 
 def get_transfer(caller: Caller, transfer_id: int) -> Record:
     """Give a transfer. Raises NotFound for one that ``caller`` may not see."""
-    transfer = db.session.execute(list_transfers(caller).where(Transfer.id == transfer_id)).one_or_none()
-    if transfer is None:
+    transfer = db.session.execute(ALL.where(Transfer.id == transfer_id)).one_or_none()
+    if transfer is None or not (caller.may(AUDIT) or caller.id in (transfer.sender_id, transfer.receiver_id)):
         raise NotFound
     return transfer
 

@@ -1,6 +1,6 @@
 """rates
 
-Revises: 0003
+Revises: 0004
 """
 
 import sqlalchemy as sa

@@ -267,6 +267,7 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
     total._kept.clear()
     monkeypatch.setattr(total, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(total, "_keep_up", lambda: None)  # Tests count anew by themselves.
     yield clock
     total._kept.clear()
 
@@ -315,6 +316,53 @@ def test_a_total_that_has_fallen_below_10000_is_exact_again_after_5_seconds(
         unit_of_work(lambda: db.session.execute(delete(Todo).where(Todo.id > 3)))
     monotonic.seconds += 5
     assert member.get(TODOS).get_json()["total"] == 3
+
+
+def test_no_request_waits_for_a_total_that_is_asked_for_again_and_again(
+    app: Flask, as_user: AsUser, monotonic: Clock, count_queries: Counter
+) -> None:
+    member = as_user()
+    add(app, 1, 10_001)
+    assert member.get(TODOS).get_json()["total"] == 10_001
+    for number in range(10_002, 10_007):
+        add(app, 1, 1)
+        assert not total.refresh()
+        monotonic.seconds += 4
+        assert total.refresh()
+        assert not total.refresh()
+        with count_queries() as statements:
+            assert member.get(TODOS).get_json()["total"] == number
+        assert not any("count(" in statement.lower() for statement in statements)
+
+
+def test_a_thread_counts_totals_anew_as_long_as_they_are_asked_for(
+    app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(total, "SECONDS", 600.0)
+    monkeypatch.setattr(total, "AHEAD", 599.9)
+    monkeypatch.setattr(total, "PAUSE", 0.01)
+    member = as_user()
+    add(app, 1, 10_001)
+    assert member.get(TODOS).get_json()["total"] == 10_001
+    add(app, 1, 1)
+    assert any(member.get(TODOS).get_json()["total"] == 10_002 for _ in range(10_000))
+    total._kept.clear()
+    assert total._thread
+    total._thread.join()
+
+
+def test_a_total_that_nobody_asks_for_any_more_is_forgotten(app: Flask, as_user: AsUser, monotonic: Clock) -> None:
+    member = as_user()
+    add(app, 1, 10_001)
+    assert member.get(TODOS).get_json()["total"] == 10_001
+    monotonic.seconds += 4
+    assert total.refresh()
+    monotonic.seconds += 4
+    assert not total.refresh()
+    assert len(total._kept) == 1
+    monotonic.seconds += 1
+    assert not total.refresh()
+    assert not total._kept
 
 
 def test_a_total_is_counted_in_the_first_seconds_of_the_machine_too(as_user: AsUser, monotonic: Clock) -> None:

@@ -59,7 +59,8 @@ def test_the_migrations_make_what_the_models_say_and_go_back_to_nothing(empty_ap
         downgrade(directory=str(migrations.FOLDER), revision="base")
         assert described(db.engine) == {}
         Base.metadata.create_all(db.engine)
-        assert migrated == described(db.engine)
+        of_models = {name: table for name, table in migrated.items() if name in Base.metadata.tables}
+        assert of_models == described(db.engine)
 
 
 def test_every_revision_is_numbered_and_follows_the_one_before() -> None:

@@ -155,3 +155,31 @@ def test_a_disabled_member_can_be_emptied(as_user: AsUser) -> None:
     assert admin.post("/api/v1/withdrawals", json={"user_id": member.user_id, "amount": 10}).status_code == 201
     assert admin.delete(f"/api/v1/users/{member.user_id}").status_code == 204
     check_books(admin)
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "amount", "-amount", "amount,-created_at"])
+def test_ones_own_transfers_are_those_sent_and_received_in_one_order(as_user: AsUser, sort: str) -> None:
+    treasurer, ada, bob, eve = as_user("treasurer"), as_user(), as_user(), as_user()
+    for member in (ada, bob, eve):
+        fund(treasurer, member, 50)
+    for number in range(9):
+        sender, receiver = ((ada, bob), (bob, ada), (bob, eve))[number % 3]
+        sender.post(TRANSFERS, json={"receiver_id": receiver.user_id, "amount": 1 + number // 2 % 3})
+    everything = treasurer.get(TRANSFERS, query_string={"sort": sort}).get_json()["transfers"]
+    own = [transfer for transfer in everything if ada.user_id in (transfer["sender_id"], transfer["receiver_id"])]
+    assert len(own) == 7
+    by_number, by_cursor = [], []
+    cursor: str | None = ""
+    for page in range(1, 5):
+        by_number += read(ada, sort=sort, page=page)["transfers"]
+        answer = read(ada, sort=sort, cursor=cursor)
+        by_cursor += answer["transfers"]
+        cursor = answer["next_cursor"]
+    assert by_number == by_cursor == own
+    assert cursor is None
+    assert [read(ada, sort=sort, **more)["total"] for more in ({}, {"amount": 50})] == [7, 1]
+
+
+def read(member: CheckedClient, **query: Any) -> dict[str, Any]:
+    page: dict[str, Any] = member.get(TRANSFERS, query_string={"per_page": 2, **query}).get_json()
+    return page
