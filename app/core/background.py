@@ -69,9 +69,9 @@ def ring(task: str, *ids: int) -> None:
 def _enqueue(task: str, ids: tuple[int, ...]) -> None:
     if not current_app.config["BROKER_URL"]:
         return
-    with contextlib.suppress(queue.Full):
+    with contextlib.suppress(queue.Full, RuntimeError):  # No room in the queue, or no thread to be had.
         _rings.put_nowait((task, ids))
-    _start_ringer()
+        _start_ringer()
 
 
 def _start_ringer() -> None:
@@ -79,8 +79,9 @@ def _start_ringer() -> None:
     global _ringer
     with _lock:
         if _ringer is None:
-            _ringer = threading.Thread(target=_publish_all, name="bell", daemon=True)
-            _ringer.start()
+            ringer = threading.Thread(target=_publish_all, name="bell", daemon=True)
+            ringer.start()
+            _ringer = ringer
 
 
 def _publish_all() -> None:
@@ -106,13 +107,12 @@ os.register_at_fork(after_in_child=_forget_ringer)
 
 
 def broker_answers() -> bool:
-    """Ask the broker whether it is there; within BROKER_TIMEOUT seconds."""
+    """Ask the broker whether it is there; it has BROKER_TIMEOUT seconds to answer."""
     if not current_app.config["BROKER_URL"]:
         return False
     try:
         with celery.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT)
-            connection.default_channel.queue_declare("agora", passive=False)
     except (KombuError, OSError):
         return False
     return True

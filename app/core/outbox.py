@@ -74,8 +74,13 @@ def _deliver_next() -> bool:
     except Exception:
         log.exception("A listener failed on the event %d, %s", event.id, event.name)
         event.attempts += 1
-        event.due_at = clock.now() + min(timedelta(seconds=2**event.attempts), LONGEST_PAUSE)
+        event.due_at = clock.now() + pause_after(event.attempts)
     return True
+
+
+def pause_after(attempts: int) -> timedelta:
+    """Give how long what has failed so often rests: a second or two at first, at most an hour."""
+    return min(timedelta(seconds=2 ** min(attempts, 12)), LONGEST_PAUSE)
 
 
 def undelivered() -> bool:

@@ -90,6 +90,8 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "no address"),
+        ("BROKER_URL", "memory://"),
+        ("BROKER_URL", "broker:6379"),
         ("WEB_THREADS", "-1"),
     ],
 )
@@ -105,6 +107,14 @@ def test_a_postgresql_address_is_given_the_driver_that_is_installed(scheme: str)
     assert settings["DATABASE_URL"] == "postgresql+psycopg2://u:p%40@host:5/name?sslmode=require"
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://h/0", "rediss://:pw@h:6380/1", "redis+socket:///run/broker", "amqp://u:p@h//", "amqps://u:p@h"]
+)
+def test_a_broker_is_redis_or_rabbitmq(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("BROKER_URL", url)
+    assert load_settings()["BROKER_URL"] == url
+
+
 def test_production_starts_with_good_settings() -> None:
     assert load_settings("production", GOOD)["FLASK_ENV"] == "production"
 
@@ -112,7 +122,8 @@ def test_production_starts_with_good_settings() -> None:
 def test_production_names_every_reason_at_once() -> None:
     with pytest.raises(ConfigError) as refusal:
         load_settings("production", {"CORS_ORIGINS": "*", "JWT_SECRET_KEY": "short-1234"})
-    for reason in ("SECRET_KEY is not set", "JWT_SECRET_KEY is shorter", "DATABASE_URL is not set", "CORS_ORIGINS"):
+    missing = [f"{name} is not set" for name in ("SECRET_KEY", "DATABASE_URL", "BROKER_URL")]
+    for reason in (*missing, "JWT_SECRET_KEY is shorter", "CORS_ORIGINS"):
         assert reason in refusal.value.message
 
 
