@@ -30,7 +30,7 @@ def up() -> None:
             environment["BROKER_URL"] = url
             manager.add_process("broker", command, cwd=str(ROOT), env=environment)
         for name, process in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-            manager.add_process(name, process, cwd=str(ROOT), env=environment)
+            manager.add_process(name, f"exec {process}", cwd=str(ROOT), env=environment)
         manager.loop()
     sys.exit(manager.returncode)
 

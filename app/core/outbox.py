@@ -47,7 +47,7 @@ def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:
     app.extensions[EXTENSION] = listeners
 
 
-def emit(name: str, **payload: Any) -> None:
+def emit(name: str, /, **payload: Any) -> None:
     """Tell that something has happened: JSON values only. Runs inside a unit of work, and is undone with it."""
     db.session.execute(insert(Event).values(name=name, payload=payload, request_id=g.get("request_id")))
     ring(DELIVER)

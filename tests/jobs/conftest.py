@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from app.core import clock, outbox
+from app.core.transaction import unit_of_work
 from app.jobs import kinds, runner, tasks
 from app.jobs.kinds import Kind, Run
 
@@ -62,6 +63,17 @@ def tick(app: Flask) -> Callable[[], None]:
             tasks.tick.run()
 
     return once
+
+
+@pytest.fixture
+def emit(app: Flask) -> Callable[..., None]:
+    """Let something happen, in a unit of work of its own."""
+
+    def happen(name: str, /, **payload: Any) -> None:
+        with app.app_context():
+            unit_of_work(lambda: outbox.emit(name, **payload))
+
+    return happen
 
 
 def run(app: Flask, job_id: int) -> None:
