@@ -14,6 +14,7 @@ from typing import Any
 from celery import Task
 from celery.signals import setup_logging
 from flask import Flask, current_app
+from kombu.entity import Queue
 from kombu.exceptions import KombuError
 
 from app.core.transaction import after_commit
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 1_000  # rings that wait for a slow broker; of more, the scheduler makes up for the loss
 BROKER_TIMEOUT = 1  # seconds
+QUEUE = "agora"
 HARD_LIMIT_GRACE = 30  # seconds between the limit that a job can answer and the one that kills its process
 
 _rings: "queue.Queue[tuple[str, tuple[int, ...]]]" = queue.Queue(MOST_WAITING)
@@ -46,12 +48,14 @@ def init_app(app: Flask) -> None:
         broker_connection_max_retries=None,
         broker_connection_timeout=BROKER_TIMEOUT,
         broker_transport_options={"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT},
-        task_default_queue="agora",
+        task_default_queue=QUEUE,
+        # A ring needs no receipt. One that a frozen broker does not take would count as unanswered for ever, and the
+        # worker, who waits for it before the next, would be deaf from then on.
+        task_queues=(Queue(QUEUE, no_ack=True),),  # type: ignore[no-untyped-call]
         task_ignore_result=True,
         task_soft_time_limit=limit,
         task_time_limit=limit + HARD_LIMIT_GRACE,
         worker_concurrency=app.config["WORKER_CONCURRENCY"],
-        worker_prefetch_multiplier=1,
         beat_scheduler="celery.beat:Scheduler",  # One that keeps no file: two of them do no harm.
     )
     app.extensions["celery"] = celery

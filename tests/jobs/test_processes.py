@@ -104,7 +104,8 @@ class Service:
         self.socket = self.folder / "tmp" / "broker"
         checkout.environment |= {"TMPDIR": str(self.folder / "tmp"), "WORKER_CONCURRENCY": "1"}
         checkout.environment |= {"PATH": f"{BIN}:{os.environ['PATH']}", "BROKER_URL": ""}
-        assert checkout.run("flask", "db", "upgrade").returncode == 0
+        migrated = checkout.run("flask", "db", "upgrade")
+        assert migrated.returncode == 0, migrated.stderr
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: str, **more: str) -> "subprocess.Popen[bytes]":
