@@ -37,7 +37,7 @@ def up() -> None:
         if urlsplit(current_app.config["RATES_URL"]).hostname in LOOPBACK:
             manager.add_process("rates", "python -m app.rates.demo_service", cwd=str(ROOT), env=environment)
         for name, process in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-            manager.add_process(name, process, cwd=str(ROOT), env=environment)
+            manager.add_process(name, f"exec {process}", cwd=str(ROOT), env=environment)
         manager.loop()
     sys.exit(manager.returncode)
 

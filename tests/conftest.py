@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
 from app import create_app
 from app.auth import service as auth
-from app.core import migrations
+from app.core import clock, migrations, outbox
 from app.core.models import Base
 from app.core.transaction import unit_of_work
 from app.extensions import db
+from app.jobs import runner
+from app.jobs import service as jobs
+from app.jobs.models import QUEUED, Job
 from app.users import service as users
 from app.users.passwords import hash_password
 from tests.client import CheckedClient
@@ -136,6 +139,35 @@ def use_token(client: CheckedClient, token: str | None) -> None:
     client.environ_base.pop("HTTP_AUTHORIZATION", None)
     if token is not None:
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+
+
+def ask_for_job(client: CheckedClient, kind: str = "purge", **params: Any) -> int:
+    """Queue a job of the member who is signed in as ``client``, and give its id."""
+    with client.application.app_context():
+        return int(unit_of_work(lambda: jobs.enqueue(kind, user_id=client.user_id, params=params))["id"])
+
+
+@pytest.fixture
+def work(app: Flask) -> Callable[[], None]:
+    """Do all that is due, as the worker does: deliver the events and do the jobs, until there is nothing left."""
+
+    def do_all() -> None:
+        while due_events_and_jobs(app):
+            pass
+
+    return do_all
+
+
+def due_events_and_jobs(app: Flask) -> list[int]:
+    """Deliver the events and do the jobs that are due now, each in a context of its own; give the jobs' ids."""
+    with app.app_context():
+        outbox.deliver_all()
+        due = select(Job.id).where(Job.status == QUEUED, Job.due_at <= clock.now()).order_by(Job.id)
+        ids = list(db.session.scalars(due))
+    for job_id in ids:
+        with app.app_context():
+            runner.run(job_id)
+    return ids
 
 
 @pytest.fixture

@@ -196,11 +196,12 @@ def test_a_port_in_use_is_one_clear_sentence(checkout: Checkout) -> None:
 
 @pytest.mark.parametrize("program", [("flask", "prepare"), ("flask", "db", "upgrade"), ("gunicorn",)])
 def test_production_refuses_unsafe_settings_in_every_program(checkout: Checkout, program: tuple[str, ...]) -> None:
-    unsafe = {"FLASK_ENV": "production", "DATABASE_URL": "", "CORS_ORIGINS": "*", "SECRET_KEY": "short"}
+    unsafe = {"FLASK_ENV": "production", "CORS_ORIGINS": "*", "SECRET_KEY": "short"}
+    unsafe |= dict.fromkeys(("DATABASE_URL", "BROKER_URL"), "")
     refused = checkout.run(*program, **unsafe)
     assert refused.returncode != 0
     assert "Traceback" not in refused.stderr
-    for reason in ("SECRET_KEY", "JWT_SECRET_KEY", "DATABASE_URL", "CORS_ORIGINS"):
+    for reason in ("SECRET_KEY", "JWT_SECRET_KEY", "DATABASE_URL", "BROKER_URL", "CORS_ORIGINS"):
         assert reason in refused.stderr
 
 

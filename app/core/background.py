@@ -14,6 +14,7 @@ from typing import Any
 from celery import Task
 from celery.signals import setup_logging
 from flask import Flask, current_app
+from kombu.entity import Queue
 from kombu.exceptions import KombuError
 
 from app.core.transaction import after_commit
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 1_000  # rings that wait for a slow broker; of more, the scheduler makes up for the loss
 BROKER_TIMEOUT = 1  # seconds
+QUEUE = "agora"
 HARD_LIMIT_GRACE = 30  # seconds between the limit that a job can answer and the one that kills its process
 
 _rings: "queue.Queue[tuple[str, tuple[int, ...]]]" = queue.Queue(MOST_WAITING)
@@ -46,12 +48,14 @@ def init_app(app: Flask) -> None:
         broker_connection_max_retries=None,
         broker_connection_timeout=BROKER_TIMEOUT,
         broker_transport_options={"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT},
-        task_default_queue="agora",
+        task_default_queue=QUEUE,
+        # A ring needs no receipt. One that a frozen broker does not take would count as unanswered for ever, and the
+        # worker, who waits for it before the next, would be deaf from then on.
+        task_queues=(Queue(QUEUE, no_ack=True),),  # type: ignore[no-untyped-call]
         task_ignore_result=True,
         task_soft_time_limit=limit,
         task_time_limit=limit + HARD_LIMIT_GRACE,
         worker_concurrency=app.config["WORKER_CONCURRENCY"],
-        worker_prefetch_multiplier=1,
         beat_scheduler="celery.beat:Scheduler",  # One that keeps no file: two of them do no harm.
     )
     app.extensions["celery"] = celery
@@ -69,9 +73,9 @@ def ring(task: str, *ids: int) -> None:
 def _enqueue(task: str, ids: tuple[int, ...]) -> None:
     if not current_app.config["BROKER_URL"]:
         return
-    with contextlib.suppress(queue.Full):
+    with contextlib.suppress(queue.Full, RuntimeError):  # No room in the queue, or no thread to be had.
         _rings.put_nowait((task, ids))
-    _start_ringer()
+        _start_ringer()
 
 
 def _start_ringer() -> None:
@@ -79,8 +83,9 @@ def _start_ringer() -> None:
     global _ringer
     with _lock:
         if _ringer is None:
-            _ringer = threading.Thread(target=_publish_all, name="bell", daemon=True)
-            _ringer.start()
+            ringer = threading.Thread(target=_publish_all, name="bell", daemon=True)
+            ringer.start()
+            _ringer = ringer
 
 
 def _publish_all() -> None:
@@ -106,13 +111,12 @@ os.register_at_fork(after_in_child=_forget_ringer)
 
 
 def broker_answers() -> bool:
-    """Ask the broker whether it is there; within BROKER_TIMEOUT seconds."""
+    """Ask the broker whether it is there; it has BROKER_TIMEOUT seconds to answer."""
     if not current_app.config["BROKER_URL"]:
         return False
     try:
         with celery.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT)
-            connection.default_channel.queue_declare("agora", passive=False)
     except (KombuError, OSError):
         return False
     return True

@@ -71,7 +71,7 @@ def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     common: dict[str, Any] = {
         "url": url,
         "echo": settings["SQLALCHEMY_ECHO"],
-        "pool_size": settings["WEB_THREADS"],
+        "pool_size": max(settings["WEB_THREADS"], 2),  # A job and its heartbeat are two.
         "max_overflow": 0,
         "pool_timeout": settings["LOCK_TIMEOUT"],
         "pool_pre_ping": not sqlite,

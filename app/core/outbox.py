@@ -48,7 +48,7 @@ def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:
     app.extensions[EXTENSION] = listeners
 
 
-def emit(name: str, **payload: Any) -> None:
+def emit(name: str, /, **payload: Any) -> None:
     """Tell that something has happened: JSON values only. Runs inside a unit of work, and is undone with it."""
     execute(insert(table_of(Event)).values(name=name, payload=payload, request_id=request_id()))
     ring(DELIVER)
@@ -75,8 +75,13 @@ def _deliver_next() -> bool:
     except Exception:
         log.exception("A listener failed on the event %d, %s", event.id, event.name)
         event.attempts += 1
-        event.due_at = clock.now() + min(timedelta(seconds=2**event.attempts), LONGEST_PAUSE)
+        event.due_at = clock.now() + pause_after(event.attempts)
     return True
+
+
+def pause_after(attempts: int) -> timedelta:
+    """Give how long what has failed so often rests: a second or two at first, at most an hour."""
+    return min(timedelta(seconds=2 ** min(attempts, 12)), LONGEST_PAUSE)
 
 
 def undelivered() -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import SQLCoreOperations
 
 from app.core import cursor
 from app.core.models import Query, Record, Searchable
+from app.core.transaction import execute
 from app.extensions import db
 
 TRIGRAM = 3  # characters; an index of trigrams knows nothing of a shorter word

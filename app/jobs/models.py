@@ -10,6 +10,7 @@ from app.core.models import NEVER_REUSE_IDS, Base, Created, text_type
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATUS = ("queued", "running", "succeeded", "failed", "cancelled")
 FINISHED = (SUCCEEDED, FAILED, CANCELLED)
+MESSAGE_LENGTH = 500
 
 
 class Job(Created):
@@ -48,7 +49,7 @@ class Job(Created):
     result_type: Mapped[str | None] = mapped_column(text_type(100))
     result_name: Mapped[str | None] = mapped_column(text_type(100))
     error_code: Mapped[str | None] = mapped_column(text_type(50))
-    error_message: Mapped[str | None] = mapped_column(text_type(500))
+    error_message: Mapped[str | None] = mapped_column(text_type(MESSAGE_LENGTH))
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 

@@ -6,9 +6,8 @@ with an old one changes nothing.
 """
 
 import logging
-import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -20,17 +19,18 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from flask import Flask, current_app, g
 from sqlalchemy import and_, or_, select, update
 
-from app.core import clock, outbox, storage
+from app.core import clock, storage
+from app.core.outbox import pause_after
 from app.core.transaction import rows_of, unit_of_work
 from app.extensions import db
 from app.jobs.kinds import JobCancelled, JobFailed, JobLost, Kind, Run, kind_of
-from app.jobs.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Job
+from app.jobs.models import CANCELLED, FAILED, MESSAGE_LENGTH, QUEUED, RUNNING, SUCCEEDED, Job
+from app.jobs.service import tell
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 BEAT = 1.0  # seconds between two renewals
-LONGEST_PAUSE = timedelta(hours=1)
 UNEXPECTED = ("internal_error", "Something went wrong on our side. Try again later.")
 WORKER_LOST = ("worker_lost", "The work was interrupted too often. Try again later.")
 TOO_LONG = ("time_limit", "The work took longer than it may. Try with less.")
@@ -38,38 +38,43 @@ TOO_LONG = ("time_limit", "The work took longer than it may. Try with less.")
 
 def run(job_id: int) -> None:
     """Do a job, unless it is done, being done, cancelled or gone. What goes wrong ends in its row."""
-    job = unit_of_work(partial(_claim, job_id))
-    if job is None:
+    claimed = unit_of_work(partial(_claim, job_id))
+    if claimed is None:
         return
-    g.request_id = job.request_id
+    job, kind = claimed
     log.info("Job %d, %s, attempt %d", job.id, job.kind, job.attempts)
     with TemporaryDirectory(prefix="agora-job-") as folder:
-        _perform(
-            kind_of(job.kind), Run(job.id, job.user_id, job.params, job.attempts, Path(folder), job.done, job.total)
-        )
+        attempt = Run(job.id, job.user_id, job.params, job.attempts, Path(folder), job.done, job.total)
+        _attempt(kind, attempt)
 
 
-def _perform(kind: Kind, attempt: Run) -> None:
+def _attempt(kind: Kind, run: Run) -> None:
     try:
-        with _kept_alive(attempt):
-            result = kind.perform(attempt)
-            key = _store(attempt)
-        _finish(attempt, SUCCEEDED, result=result, key=key)
+        _finish(run, **_perform(kind, run))
     except JobLost:
-        log.warning("Job %d was taken over", attempt.job_id)
+        log.warning("Job %d was taken over", run.job_id)
+    except Exception:  # Even that its end cannot be stored.
+        log.exception("Job %d failed", run.job_id)
+        _try_again(kind, run)
+
+
+def _perform(kind: Kind, run: Run) -> dict[str, Any]:
+    """Do the job, and give how it has ended."""
+    try:
+        with _kept_alive(run):
+            result = kind.perform(run)
+            file = _store(run)
     except JobCancelled:
-        _finish(attempt, CANCELLED)
+        return {"status": CANCELLED}
     except JobFailed as failure:
-        _finish(attempt, FAILED, error=(failure.code, failure.message))
+        return {"status": FAILED, "error": (failure.code, failure.message)}
     except SoftTimeLimitExceeded:
-        _finish(attempt, FAILED, error=TOO_LONG)
-    except Exception:
-        log.exception("Job %d failed", attempt.job_id)
-        _try_again(kind, attempt)
+        return {"status": FAILED, "error": TOO_LONG}
+    return {"status": SUCCEEDED, "result": result, "file": file}
 
 
-def _claim(job_id: int) -> Job | None:
-    """Take the job if it is due and nobody has it; one that was cancelled or interrupted too often ends here."""
+def _claim(job_id: int) -> tuple[Job, Kind] | None:
+    """Take the job if it is due and nobody has it; one that cannot or need not be done ends here."""
     now = clock.now()
     free = or_(
         and_(Job.status == QUEUED, Job.due_at <= now),
@@ -78,29 +83,32 @@ def _claim(job_id: int) -> Job | None:
     job = db.session.scalars(select(Job).where(Job.id == job_id, free).with_for_update(skip_locked=True)).one_or_none()
     if job is None:
         return None
-    if job.cancel_requested:
-        job.status, job.finished_at = CANCELLED, now
-        return None
-    if job.attempts >= kind_of(job.kind).attempts:
-        job.status, job.finished_at = FAILED, now
-        job.error_code, job.error_message = WORKER_LOST
-        _tell(job.id, job.kind, job.user_id, status=FAILED)
+    g.request_id = job.request_id
+    kind = kind_of(job.kind)
+    if job.cancel_requested or kind is None or job.attempts >= kind.attempts:
+        job.status, job.finished_at = CANCELLED if job.cancel_requested else FAILED, now
+        if job.status == FAILED:
+            job.error_code, job.error_message = WORKER_LOST if kind else UNEXPECTED
+            log.error("Job %d, %s, is given up after %d attempts", job.id, job.kind, job.attempts)
+        tell(job.id, job.kind, job.user_id, status=job.status)
         return None
     job.status, job.attempts, job.lease_until = RUNNING, job.attempts + 1, now + LEASE
     job.started_at = job.started_at or now
     db.session.flush()
     db.session.expunge(job)
-    return job
+    return job, kind
 
 
 @contextmanager
 def _kept_alive(run: Run) -> Iterator[None]:
     """Renew the lease while the block runs, store the progress, and learn of a cancellation."""
     stop = threading.Event()
+    request_id = g.get("request_id")
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def beat() -> None:
         with app.app_context():
+            g.request_id = request_id
             while not stop.wait(BEAT):
                 try:
                     unit_of_work(partial(_renew, run))
@@ -127,18 +135,22 @@ def _renew(run: Run) -> None:
     run.lost, run.cancelled = cancelled is None, bool(cancelled)
 
 
-def _store(run: Run) -> str | None:
-    """Keep the file that the job has made, before the transaction that says so; give the key that it is kept under."""
+def _store(run: Run) -> dict[str, str]:
+    """Keep the file that the job has made, before the transaction that says so; give what names it."""
     if run.file is None:
-        return None
-    key = f"results/{secrets.token_hex(16)}"
+        return {}
     with run.file.path.open("rb") as content:
-        storage.put(key, content)
-    return key
+        key = storage.put(content, "results")
+    return {"result_key": key, "result_name": run.file.name, "result_type": run.file.content_type}
 
 
 def _finish(
-    run: Run, status: str, *, result: Any = None, key: str | None = None, error: tuple[str, str] | None = None
+    run: Run,
+    *,
+    status: str,
+    result: Any = None,
+    file: Mapping[str, str] | None = None,
+    error: tuple[str, str] | None = None,
 ) -> None:
     values = {
         "status": status,
@@ -146,17 +158,15 @@ def _finish(
         "done": run.done,
         "total": run.total,
         "result": dict(result) if result is not None else None,
-        "result_key": key,
-        "result_name": run.file.name if key and run.file else None,
-        "result_type": run.file.content_type if key and run.file else None,
         "error_code": error[0] if error else None,
-        "error_message": error[1] if error else None,
+        "error_message": error[1][:MESSAGE_LENGTH] if error else None,
+        **(file or {}),
     }
 
     def work() -> None:
         if rows_of(update(Job).where(_mine(run)).values(values).execution_options(synchronize_session=False)):
             kind = db.session.scalar(select(Job.kind).where(Job.id == run.job_id))
-            _tell(run.job_id, kind, run.user_id, status=status)
+            tell(run.job_id, kind, run.user_id, status=status)
             log.info("Job %d has %s", run.job_id, status)
 
     unit_of_work(work)
@@ -165,16 +175,9 @@ def _finish(
 def _try_again(kind: Kind, run: Run) -> None:
     """Put the job back, for ever later, or give it up."""
     if run.attempt >= kind.attempts:
-        _finish(run, FAILED, error=UNEXPECTED)
+        _finish(run, status=FAILED, error=UNEXPECTED)
         return
-    pause = min(timedelta(seconds=2**run.attempt), LONGEST_PAUSE)
-    back = {"status": QUEUED, "due_at": clock.now() + pause, "rung_at": None}
+    back = {"status": QUEUED, "due_at": clock.now() + pause_after(run.attempt), "rung_at": None}
     unit_of_work(
         lambda: rows_of(update(Job).where(_mine(run)).values(back).execution_options(synchronize_session=False))
     )
-
-
-def _tell(job_id: int, kind: str | None, user_id: int | None, *, status: str) -> None:
-    """Tell those who listen that a member's job has ended."""
-    if user_id is not None:
-        outbox.emit("job.finished", job_id=job_id, kind=kind, user_id=user_id, status=status)

@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from app.core.schema import MAX_ID, Choice, Id, Integer, Schema, Text, Timestamp
-from app.jobs.models import STATUS
+from app.jobs.models import MESSAGE_LENGTH, STATUS
 
 
 class ProgressSchema(Schema):
@@ -17,7 +17,7 @@ class JobErrorSchema(Schema):
     """Why a job has failed."""
 
     code = Text(1, 50, dump_only=True)
-    message = Text(1, 500, dump_only=True)
+    message = Text(1, MESSAGE_LENGTH, dump_only=True)
 
 
 class JobSchema(Schema):

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
 
-from app.core import clock, storage
+from app.core import clock, outbox, storage
 from app.core.background import ring
 from app.core.caller import Caller
 from app.core.errors import Conflict, Gone, NotFound
@@ -107,8 +107,15 @@ def cancel_job(caller: Caller, job: Job) -> dict[str, Any]:
     job.cancel_requested = True
     if job.status == QUEUED:
         job.status, job.finished_at = CANCELLED, clock.now()
+        tell(job.id, job.kind, job.user_id, status=CANCELLED)
     db.session.flush()
     return get_job(caller, job.id)
+
+
+def tell(job_id: int, kind: str | None, user_id: int | None, *, status: str) -> None:
+    """Tell those who listen that a member's job has ended. Runs inside a unit of work."""
+    if user_id is not None:
+        outbox.emit("job.finished", job_id=job_id, kind=kind, user_id=user_id, status=status)
 
 
 def ring_again() -> None:
@@ -145,9 +152,11 @@ def report_alive() -> None:
 
 
 def worker_is_alive() -> bool:
-    """Tell whether a worker has been seen lately."""
-    seen_at = db.session.scalar(select(Heartbeat.seen_at).where(Heartbeat.name == WORKER))
-    return seen_at is not None and seen_at > clock.now() - ALIVE
+    """Tell whether a worker has been seen lately, or is busy with a job."""
+    now = clock.now()
+    seen = exists().where(Heartbeat.name == WORKER, Heartbeat.seen_at > now - ALIVE)
+    busy = exists().where(Job.status == RUNNING, Job.lease_until > now)
+    return bool(db.session.scalar(select(or_(seen, busy))))
 
 
 def open_result(caller: Caller, job_id: int) -> tuple[Record, Iterator[bytes]]:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.core.models import Base
 from app.extensions import db
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser
+from tests.conftest import PASSWORD, AsUser, ask_for_job
 from tests.contract.routes import ROUTES, Route, names
 
 Json = dict[str, Any]
@@ -51,6 +51,7 @@ def stocked(as_user: AsUser) -> CheckedClient:
     for word in ("posts", "todos", "products", "deposits", "orders", "transfers") * 3:
         member = seller if word == "products" else admin
         assert member.post(f"/api/v1/{word}", json=BODIES[word]).status_code == 201
+    assert [ask_for_job(admin) for _ in range(3)] == [1, 2, 3]
     return admin
 
 
@@ -103,7 +104,7 @@ def test_a_dry_run_answers_as_the_write_and_leaves_no_trace(app: Flask, owner: C
         assert dry.data == real.data == b""
         return
     as_it_would = real.get_json() | ({"id": None} if real.status_code == 201 else {})
-    moments = {"created_at", "updated_at"}
+    moments = {"created_at", "updated_at", "finished_at"}
     answered = dry.get_json()
     assert answered.keys() == as_it_would.keys()
     assert {name: value for name, value in answered.items() if name not in moments} == {

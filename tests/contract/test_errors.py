@@ -16,7 +16,7 @@ from app.core.errors import Conflict
 from app.posts import service as posts
 from app.users import service as users
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, new_client, use_token
+from tests.conftest import NO_BROKER, PASSWORD, new_client, use_token
 
 SIGN_UP = {"email": "a@example.com", "name": "A member", "password": PASSWORD}
 PROBLEM = "application/problem+json"
@@ -107,6 +107,7 @@ def test_a_503_says_when_to_come_back(client: CheckedClient, monkeypatch: pytest
 def test_a_database_that_is_away_is_503_and_health_is_still_200(production: Flask) -> None:
     nowhere = {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "BROKER_URL": NO_BROKER,
         **{name: production.config[name] for name in ("SECRET_KEY", "JWT_SECRET_KEY")},
     }
     app = create_app("production", {**nowhere, "LOG_LEVEL": "ERROR"})
@@ -121,8 +122,8 @@ def test_a_database_that_is_away_is_503_and_health_is_still_200(production: Flas
     assert ready.status_code == 503
     assert ready.get_json() == {
         "status": "unhealthy",
-        "checks": {"database": False, "migrations": False},
-        "degraded": [],
+        "checks": {"database": False, "migrations": False, "worker": False, "broker": False},
+        "degraded": ["worker", "broker"],
     }
 
 

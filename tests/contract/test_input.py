@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser
+from tests.conftest import PASSWORD, AsUser, ask_for_job
 from tests.contract.routes import BODIES, LISTS, ROUTES, Route, names
 
 PRODUCT = {"name": "Name", "price": 1, "stock": 1}
@@ -53,6 +53,7 @@ def owner(as_user: AsUser) -> CheckedClient:
     assert member.user_id == 1
     for url, body in (("posts", {"title": "t", "content": "c"}), ("todos", {"task": "x"}), ("products", PRODUCT)):
         assert member.post(f"/api/v1/{url}", json=body).get_json()["id"] == 1
+    assert ask_for_job(member) == 1
     return member
 
 

@@ -10,6 +10,7 @@ from app.auth.models import Session
 from app.core import clock
 from app.core.transaction import unit_of_work
 from app.extensions import db
+from app.jobs.models import Job
 from app.orders.models import Order, OrderLine
 from app.posts.models import Post
 from app.products.models import Product
@@ -36,6 +37,7 @@ def reader(app: Flask, as_user: AsUser) -> CheckedClient:
         (Todo, [{"user_id": 1, "task": f"t{i}"} for i in rows]),
         (Session, [{"user_id": 1, **fields} for _ in rows]),
         (Product, [{"seller_id": 1, "name": f"p{i}", "price": i, "stock": 1} for i in rows]),
+        (Job, [{"user_id": 1, "kind": "purge", "params": {}, "due_at": clock.now()} for _ in rows]),
         (
             Account,
             [{"kind": "issuing", "user_id": None, "balance": -ROWS}, {"kind": "member", "user_id": 1, "balance": ROWS}],

@@ -20,7 +20,7 @@ from schemathesis.generation.meta import CoveragePhaseData
 from app import create_app
 from app.core.gate import READING
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser, new_client
+from tests.conftest import PASSWORD, AsUser, ask_for_job, new_client
 
 Case = AnyCase[Any]
 
@@ -106,6 +106,7 @@ class Stage:
             "session_id": self.admin.get("/auth/sessions").get_json()["sessions"][0]["id"],
             "post_id": self.admin.post("/api/v1/posts", json={"title": "t", "content": "c"}).get_json()["id"],
             "todo_id": self.admin.post("/api/v1/todos", json={"task": "t"}).get_json()["id"],
+            "job_id": ask_for_job(self.admin),
         }
 
     def complete(self, case: Case) -> None:

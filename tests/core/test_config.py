@@ -90,6 +90,8 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "no address"),
+        ("BROKER_URL", "memory://"),
+        ("BROKER_URL", "broker:6379"),
         ("WEB_THREADS", "-1"),
         ("RATES_URL", "rates.example.com"),
         ("RATES_URL", "ftp://rates.example.com"),
@@ -119,6 +121,14 @@ def test_development_asks_its_own_rate_service_and_production_none() -> None:
         assert settings["RATES_URL"] == "https://rates.example.com/v1"
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://h/0", "rediss://:pw@h:6380/1", "redis+socket:///run/broker", "amqp://u:p@h//", "amqps://u:p@h"]
+)
+def test_a_broker_is_redis_or_rabbitmq(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("BROKER_URL", url)
+    assert load_settings()["BROKER_URL"] == url
+
+
 def test_production_starts_with_good_settings() -> None:
     assert load_settings("production", GOOD)["FLASK_ENV"] == "production"
 
@@ -126,7 +136,8 @@ def test_production_starts_with_good_settings() -> None:
 def test_production_names_every_reason_at_once() -> None:
     with pytest.raises(ConfigError) as refusal:
         load_settings("production", {"CORS_ORIGINS": "*", "JWT_SECRET_KEY": "short-1234"})
-    for reason in ("SECRET_KEY is not set", "JWT_SECRET_KEY is shorter", "DATABASE_URL is not set", "CORS_ORIGINS"):
+    missing = [f"{name} is not set" for name in ("SECRET_KEY", "DATABASE_URL", "BROKER_URL")]
+    for reason in (*missing, "JWT_SECRET_KEY is shorter", "CORS_ORIGINS"):
         assert reason in refusal.value.message
 
 
