@@ -13,11 +13,12 @@ from app import demo
 from app.auth import service as auth
 from app.core import idempotency, migrations
 from app.core.constraints import declared_error
-from app.core.errors import ValidationFailed
+from app.core.errors import ServiceUnavailable, ValidationFailed
 from app.core.permissions import ROLES
 from app.core.schema import load
 from app.core.transaction import unit_of_work
 from app.extensions import db
+from app.files import service as files
 from app.orders import service as orders
 from app.users import service as users
 from app.users.passwords import hash_password
@@ -95,10 +96,14 @@ def prepare(context: click.Context) -> None:
 @click.command()
 @with_appcontext
 def purge() -> None:
-    """Erase what has expired: idempotency keys, and sessions with their tokens."""
+    """Erase what has expired: idempotency keys, sessions with their tokens, and stored bytes that belong to no file."""
     keys = unit_of_work(idempotency.purge)
     sessions = unit_of_work(auth.purge_sessions)
-    click.echo(f"Erased {keys} idempotency keys and {sessions} sessions.")
+    try:
+        stored = files.sweep()
+    except ServiceUnavailable:
+        raise click.ClickException("The storage is out of reach: is STORAGE_URL right, and the store up?") from None
+    click.echo(f"Erased {keys} idempotency keys, {sessions} sessions and the bytes of {stored} deleted files.")
 
 
 @click.command("complete-orders")

@@ -25,11 +25,16 @@ def tag(response: Response) -> Response:
     """Give ``response`` its entity tag; on a GET whose tag the client has, make it a 304 without a body."""
     entity_tag = tag_of(response.get_data())
     response.set_etag(entity_tag)
-    if request.method in ("GET", "HEAD") and _names(request.if_none_match, entity_tag):
+    if request.method in ("GET", "HEAD") and is_known(entity_tag):
         response.status_code = 304
         response.set_data(b"")
         del response.headers["Content-Type"]
     return response
+
+
+def is_known(entity_tag: str) -> bool:
+    """Tell whether the client has the representation of this tag already."""
+    return _names(request.if_none_match, entity_tag)
 
 
 def is_asked() -> bool:

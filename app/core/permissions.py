@@ -10,6 +10,8 @@ MEMBER = frozenset(
         "post:write",
         "todo:read",
         "todo:write",
+        "file:read",
+        "file:write",
         "product:write",
         "order:read",
         "order:write",
