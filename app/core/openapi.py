@@ -60,7 +60,7 @@ SECURITY: dict[Any, list[Json]] = {
 TEXT: Json = {"type": "string"}
 ONE_FILE: Json = {
     "type": "object",
-    "properties": {FIELD: {"type": "string", "format": "binary", "minLength": 1}},
+    "properties": {FIELD: {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}},
     "required": [FIELD],
     "additionalProperties": False,
 }

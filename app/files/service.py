@@ -5,7 +5,7 @@ from datetime import timedelta
 from tempfile import TemporaryFile
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, String, case, cast, delete, insert, literal, null, or_, select, update
 
 from app.core import clock, storage
 from app.core.caller import Caller
@@ -37,8 +37,7 @@ def url_of(file_id: Any, what: str = "content") -> ColumnElement[Any]:
     return literal("/api/v1/files/") + cast(file_id, String) + literal(f"/{what}")
 
 
-THUMBNAIL_URL = case((File.thumbnail_key.is_not(None), url_of(File.id, "thumbnail")))
-SHOWN = (
+OWN = (
     File.id,
     File.name,
     File.content_type,
@@ -46,13 +45,13 @@ SHOWN = (
     File.sha256,
     File.created_at,
     url_of(File.id).label("url"),
-    THUMBNAIL_URL.label("thumbnail_url"),
 )
+THUMBNAIL_URL = case((File.thumbnail_key.is_not(None), url_of(File.id, "thumbnail"))).label("thumbnail_url")
 
 
 def list_files(caller: Caller) -> Query:
     """Give the query of the caller's files."""
-    return select(*SHOWN).where(File.user_id == caller.member_id)
+    return select(*OWN, THUMBNAIL_URL).where(File.user_id == caller.member_id)
 
 
 def get_file(caller: Caller, file_id: int) -> Record:
@@ -82,7 +81,7 @@ def store_upload(_caller: Caller, upload: Upload) -> dict[str, Any]:
 
 def create_file(caller: Caller, **fields: Any) -> Record:
     """Write the row of a file whose bytes are stored."""
-    new = insert(File).values(user_id=caller.member_id, **fields).returning(*SHOWN)
+    new = insert(File).values(user_id=caller.member_id, **fields).returning(*OWN, null().label("thumbnail_url"))
     file = db.session.execute(new).one()
     file_uploaded.run(file.id)
     return file
