@@ -271,7 +271,12 @@ def test_seed_fills_a_database_for_load_tests(checkout: Checkout) -> None:
 def test_purge_erases_what_has_expired(checkout: Checkout) -> None:
     checkout.run("flask", "prepare")
     purged = checkout.run("flask", "purge")
-    assert (purged.returncode, purged.stdout) == (0, "Erased 0 idempotency keys and 0 sessions.\n")
+    told = "Erased 0 idempotency keys, 0 sessions and the bytes of 0 deleted files.\n"
+    assert (purged.returncode, purged.stdout) == (0, told)
+    unreachable = {"STORAGE_URL": "s3://bucket", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "x"}
+    refused = checkout.run("flask", "purge", **unreachable, AWS_SECRET_ACCESS_KEY="s3cr3t")
+    assert (refused.returncode, "out of reach" in refused.stderr) == (1, True)
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize(

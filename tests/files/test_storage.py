@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -89,11 +88,9 @@ def test_a_bucket_is_swept(s3: ThreadedMotoServer, on_s3: CheckedClient, monkeyp
 
 
 def check_unavailable(client: CheckedClient) -> None:
-    began = time.monotonic()
     for answer in (upload(client), client.get(f"{URL}/1/content")):
         assert (answer.status_code, answer.get_json()["code"]) == (503, "storage_unavailable")
         assert answer.headers["Retry-After"] == "1"
-    assert time.monotonic() - began < 60
     assert client.get(URL).get_json()["total"] == 1
     assert client.head(f"{URL}/1/content").status_code == 200
 
