@@ -22,7 +22,7 @@ from app.core.gate import MULTIPART_OVERHEAD, MULTIPART_TYPE, body_pieces, is_en
 
 FIELD = "file"
 NAME_LENGTH = 255
-MAX_BOUNDARY = 70  # RFC 2046, section 5.1.1
+MAX_BOUNDARY = 200  # characters; RFC 2046, section 5.1.1, allows 70, and some clients make longer ones
 # What turns the direction of text around, so that "exe.png" can end in another suffix than it shows.
 BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # controls, halves of characters, breaks of lines
