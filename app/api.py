@@ -2,6 +2,7 @@
 
 from app.auth import resources as auth
 from app.docs import resources as docs
+from app.files import resources as files
 from app.health import resources as health
 from app.jobs import resources as jobs
 from app.orders import resources as orders
@@ -27,6 +28,10 @@ ROUTES = (
     ("/api/v1/posts/<id:post_id>", posts.PostItem),
     ("/api/v1/todos", todos.TodoList),
     ("/api/v1/todos/<id:todo_id>", todos.TodoItem),
+    ("/api/v1/files", files.FileList),
+    ("/api/v1/files/<id:file_id>", files.FileItem),
+    ("/api/v1/files/<id:file_id>/content", files.FileContent),
+    ("/api/v1/files/<id:file_id>/thumbnail", files.FileThumbnail),
     ("/api/v1/products", products.ProductList),
     ("/api/v1/products/<id:product_id>", products.ProductItem),
     ("/api/v1/rates/<string:currency>", rates.RateItem),

@@ -14,7 +14,18 @@ import click
 from dotenv import dotenv_values
 from flask import Config
 
-from app.core.settings import Setting, broker_url, currency, database_url, flag, number, one_of, origins, service_url
+from app.core.settings import (
+    Setting,
+    broker_url,
+    currency,
+    database_url,
+    flag,
+    number,
+    one_of,
+    origins,
+    service_url,
+    storage_url,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
@@ -94,6 +105,13 @@ SETTINGS = (
     Setting("PAGE_SIZE_DEFAULT", 20, "Items on a page when per_page is not given.", number(1, 1000)),
     Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
     Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),
+    Setting("MAX_UPLOAD_SIZE", 10485760, "The most bytes of an uploaded file.", number(1, 1073741824)),
+    Setting(
+        "STORAGE_URL",
+        "",
+        "Where files live: file:///folder, or s3://bucket/prefix. Empty, it is the folder instance/files.",
+        storage_url,
+    ),
 )
 
 # Tests neither read this machine's settings nor spend time on password hashes.

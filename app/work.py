@@ -7,6 +7,8 @@ from app.auth import service as auth
 from app.core import idempotency
 from app.core.outbox import Listener
 from app.core.transaction import unit_of_work
+from app.files import service as files
+from app.files import tasks as thumbnails
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind, Run
 from app.orders import tasks as orders
@@ -20,11 +22,12 @@ def purge(_run: Run) -> dict[str, int]:
         "idempotency_keys": unit_of_work(idempotency.purge),
         "sessions": unit_of_work(auth.purge_sessions),
         "jobs": unit_of_work(jobs.purge),
-        "results": jobs.purge_results(),
+        "files": files.sweep() + jobs.sweep(),
     }
 
 
 KINDS = (
+    Kind(thumbnails.KIND, thumbnails.make, attempts=10),
     Kind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
     Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
     Kind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),

@@ -53,6 +53,9 @@ def run_online() -> None:
             connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT}"))
             connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT}"))
             connection.commit()
+        else:
+            # To change a table, SQLite has it made anew and the old one dropped, with rows that others refer to.
+            connection.connection.cursor().execute("PRAGMA foreign_keys = OFF")
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -65,6 +68,8 @@ def run_online() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+        if engine.dialect.name == "sqlite":
+            connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
 
 
 def run_offline() -> None:

@@ -52,8 +52,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
-def session_app(database_url: str) -> Iterator[Flask]:
-    app = create_app("testing", {"DATABASE_URL": database_url})
+def storage_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tmp_path_factory.mktemp("storage").as_uri()
+
+
+@pytest.fixture(scope="session")
+def session_app(database_url: str, storage_url: str) -> Iterator[Flask]:
+    app = create_app("testing", {"DATABASE_URL": database_url, "STORAGE_URL": storage_url})
     app.test_client_class = CheckedClient
     with app.app_context():
         upgrade(directory=str(migrations.FOLDER))

@@ -28,11 +28,17 @@ def tag(response: Response) -> Response:
     entity_tag = tag_of(response.get_data())
     response.set_etag(entity_tag)
     asked = request_ctx.request
-    if "HTTP_IF_NONE_MATCH" in asked.environ and asked.method in READING and _names(asked.if_none_match, entity_tag):
+    if asked.method in READING and is_known(entity_tag):
         response.status_code = 304
         response.set_data(b"")
         del response.headers["Content-Type"]
     return response
+
+
+def is_known(entity_tag: str) -> bool:
+    """Tell whether the client has the representation of this tag already."""
+    asked = request_ctx.request
+    return "HTTP_IF_NONE_MATCH" in asked.environ and _names(asked.if_none_match, entity_tag)
 
 
 def is_asked(environ: Mapping[str, Any]) -> bool:

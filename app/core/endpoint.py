@@ -20,6 +20,7 @@ from app.core.caller import NOBODY, Caller, recognise_caller
 from app.core.errors import AppError, Unauthorized
 from app.core.gate import READING, json_body, read_body
 from app.core.listing import Listing, page_of
+from app.core.multipart import receive_file
 from app.core.permissions import Access
 from app.core.query import TRUE_OR_FALSE, Parameter, read_parameters
 from app.core.schema import Schema, dump, load
@@ -42,10 +43,13 @@ class Contract:
     path's ids. It raises NotFound or Forbidden, and does so before the body is looked at.
     ``body``: the schema of the JSON body, which the handler gets as keyword arguments; a PATCH needs none of its
     fields, and a POST or PUT those that are required.
+    ``upload``: the body is multipart/form-data with one file in place of JSON, and ``prepare`` gets it as an Upload.
+    What it gives has at least the ``name`` and ``sha256``, which tell one request from another.
     ``prepare``: called with caller, body and path, gives the body that the handler gets: for what is slow, and so must
     be done before the transaction begins.
     ``answer``: the schema of what the handler returns.
     ``media_type``: what the answer is where the handler makes a Response of its own.
+    ``in_parts``: that Response has an entity tag, and a part of it can be asked for (RFC 9110, section 14).
     ``listing``: the handler returns a query, and the answer is a page of it.
     ``query``: further query parameters. The handler gets those that were sent as keyword arguments; those of a list are
     for its ``extend``.
@@ -59,9 +63,11 @@ class Contract:
     permission: str | Access
     target: Callable[..., Any] | None = None
     body: type[Schema] | None = None
+    upload: bool = False
     prepare: Callable[..., dict[str, Any]] | None = None
     answer: type[Schema] | None = None
     media_type: str | None = None
+    in_parts: bool = False
     listing: Listing | None = None
     query: tuple[Parameter, ...] = ()
     status: int = 200
@@ -92,7 +98,8 @@ class Contract:
         """Give the query parameters that the endpoint takes when it handles ``method`` at ``url``."""
         if self.listing:
             return (*self.listing.parameters, *self.query)
-        return (*self.query, DRY_RUN) if method not in READING and url.startswith(API) else self.query
+        can_be_dry = method not in READING and url.startswith(API) and not self.upload
+        return (*self.query, DRY_RUN) if can_be_dry else self.query
 
     def takes_idempotency_key(self, method: str, url: str) -> bool:
         """Tell whether a repeat with the same key is answered without a second effect."""
@@ -101,7 +108,8 @@ class Contract:
     def is_tagged(self, method: str) -> bool:
         """Tell whether the answer has an entity tag."""
         shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201 or self.target is not None
-        return self.answer is not None and shows_resource and (self.looks_at_caller or self.status == 201)
+        shown = self.answer is not None and shows_resource and (self.looks_at_caller or self.status == 201)
+        return shown or self.in_parts
 
     def checks_if_match(self, method: str, resource: Any) -> bool:
         """Tell whether a write is refused when the resource has changed since the client has read it."""
@@ -133,16 +141,24 @@ def _perform(call: _Call) -> Response:
     g.cache_control = "private, no-cache" if contract.looks_at_caller else "no-store"
     if call.method in READING:
         return _execute(call)
-    read_body()  # Before the transaction: a slow client must not hold one open.
-    prepared = None
-    if contract.prepare:
-        caller = _authorised(contract)
-        _targets(call, caller)
-        _parameters(call, caller)
-        prepared = contract.prepare(caller, _validated_body(call), **call.path)
+    if not contract.upload:
+        read_body()  # Before the transaction: a slow client must not hold one open.
+    prepared = _prepared(call, contract.prepare) if contract.prepare else None
     keyed = call.takes_idempotency_key and idempotency.ENVIRON in call.environ
     with idempotency.waiting_for_the_first() if keyed else nullcontext():
         return unit_of_work(lambda: _execute(call, prepared))
+
+
+def _prepared(call: _Call, prepare: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Do what comes before the transaction: authenticate, authorise, validate, and all that is slow."""
+    contract = call.contract
+    caller = _authorised(contract)
+    _targets(call, caller)
+    _parameters(call, caller)
+    if not contract.upload:
+        return prepare(caller, _validated_body(call), **call.path)
+    with receive_file() as upload:
+        return prepare(caller, upload, **call.path)
 
 
 def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
@@ -166,8 +182,15 @@ def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
         g.dry_run = True
         return dry_run(lambda: _without_ids(_checked(call, caller, answer)))
     if key is not None:
-        return idempotency.once(key, json_body() if contract.body else None, answer, caller=caller)
+        return idempotency.once(key, _identity(contract, fields), answer, caller=caller)
     return _checked(call, caller, answer)
+
+
+def _identity(contract: Contract, body: dict[str, Any]) -> Any:
+    """Give the part of a request's body that a repeat has in common with it."""
+    if contract.upload:
+        return [body["name"], body["sha256"]]
+    return json_body() if contract.body else None
 
 
 def _targets(call: _Call, caller: Caller) -> tuple[Any, ...]:

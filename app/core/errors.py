@@ -116,6 +116,17 @@ class PreconditionFailed(AppError):
     message = "It has changed since you have read it. Read it again."
 
 
+class RangeNotSatisfiable(AppError):
+    """A part of something that ends before the part begins (RFC 9110, section 15.5.17)."""
+
+    status = 416
+    code = "range_not_satisfiable"
+    message = "It has fewer bytes than that."
+
+    def __init__(self, size: int) -> None:
+        super().__init__(headers={"Content-Range": f"bytes */{size}"})
+
+
 class Unprocessable(AppError):
     """A well-formed request that contradicts an earlier one."""
 

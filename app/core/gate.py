@@ -6,6 +6,7 @@ sections 4 and 8; RFC 7493).
 """
 
 import json
+from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -21,6 +22,9 @@ PARSED = "agora.json"
 READING = ("GET", "HEAD", "OPTIONS")
 JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
+MULTIPART_TYPE = "multipart/form-data"
+MULTIPART_OVERHEAD = 65_536  # bytes that an upload's body may have beside its file
+PIECE = 65_536  # bytes
 
 
 def init_app(app: Flask) -> None:
@@ -33,9 +37,15 @@ def _check_request() -> None:
     path, query = (environ.get(part, "").encode("latin-1") for part in ("PATH_INFO", "QUERY_STRING"))
     if not (_is_clean(path) and _is_clean(unquote_to_bytes(query.replace(b"+", b" ")))):
         raise BadRequest("The address is not valid UTF-8 text.")
-    method = environ["REQUEST_METHOD"]
-    if method not in READING and (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]:
+    if environ["REQUEST_METHOD"] not in READING and (request.content_length or 0) > _most_announced():
         raise PayloadTooLarge
+
+
+def _most_announced() -> int:
+    """Give the most bytes that a body may announce. What is JSON to its endpoint is held to less when it is read."""
+    if request.mimetype == MULTIPART_TYPE:
+        return int(current_app.config["MAX_UPLOAD_SIZE"]) + MULTIPART_OVERHEAD
+    return int(current_app.config["MAX_CONTENT_LENGTH"])
 
 
 def _is_clean(raw: bytes) -> bool:
@@ -84,10 +94,40 @@ def read_body() -> bytes:
     return raw
 
 
-def _check_content_type(*, empty: bool) -> None:
+def body_pieces(limit: int) -> Iterator[bytes]:
+    """Give the body piece by piece, as it comes in: at most ``limit`` bytes.
+
+    Raises PayloadTooLarge, and BadRequest for a body that does not arrive whole.
+    """
+    request.max_content_length = limit + 1  # So that it is told apart from one that is cut off; see read_body().
+    received = 0
+    while piece := _next_piece():
+        received += len(piece)
+        if received > limit:
+            raise PayloadTooLarge
+        yield piece
+    if received < (request.content_length or 0):
+        raise BadRequest("The body is shorter than its Content-Length.")
+
+
+def _next_piece() -> bytes:
+    try:
+        return request.stream.read(PIECE)
+    except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
+        if isinstance(error, RequestEntityTooLarge):
+            raise PayloadTooLarge from None
+        raise BadRequest("The body could not be read.") from error
+
+
+def is_encoded() -> bool:
+    """Tell whether the body is compressed, or else not sent as it is."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     transfer = request.headers.get("Transfer-Encoding", "chunked").strip().lower()
-    if coding not in ("identity", "") or transfer != "chunked":
+    return coding not in ("identity", "") or transfer != "chunked"
+
+
+def _check_content_type(*, empty: bool) -> None:
+    if is_encoded():
         raise UnsupportedMediaType
     mimetype, options = parse_options_header(request.headers.get("Content-Type"))
     if empty and not mimetype:

@@ -20,12 +20,14 @@ from app.core.errors import (
     NotFound,
     PayloadTooLarge,
     PreconditionFailed,
+    RangeNotSatisfiable,
     ServiceUnavailable,
     Unauthorized,
     Unprocessable,
     UnsupportedMediaType,
 )
-from app.core.gate import JSON_TYPE, MERGE_PATCH_TYPE
+from app.core.gate import JSON_TYPE, MERGE_PATCH_TYPE, MULTIPART_TYPE
+from app.core.multipart import FIELD
 from app.core.permissions import Access
 from app.core.query import Parameter
 from app.core.schema import MAX_ID
@@ -56,6 +58,12 @@ SECURITY: dict[Any, list[Json]] = {
     Access.REFRESH: [{"refresh_token": []}],
 }
 TEXT: Json = {"type": "string"}
+ONE_FILE: Json = {
+    "type": "object",
+    "properties": {FIELD: {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}},
+    "required": [FIELD],
+    "additionalProperties": False,
+}
 IDEMPOTENCY_KEY: Json = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
 
 
@@ -137,6 +145,8 @@ class _Operation:
     def _header_parameters(self) -> Iterator[Json]:
         if self.tagged and self.reads:
             yield _header("If-None-Match", "304 if the resource still has one of these entity tags.")
+        if self.contract.in_parts:
+            yield _header("Range", "One part of it, as `bytes=0-99`; RFC 9110, section 14.")
         if self.checks_if_match:
             yield _header("If-Match", "412 unless the resource has one of these entity tags.")
         if self.takes_key:
@@ -145,6 +155,8 @@ class _Operation:
             }
 
     def _request_body(self) -> Json:
+        if self.contract.upload:
+            return {"requestBody": {"required": True, "content": {MULTIPART_TYPE: {"schema": ONE_FILE}}}}
         if not self.contract.body:
             return {}
         schema = self.components.body(self.contract.body, patch=self.method == "PATCH")
@@ -168,7 +180,8 @@ class _Operation:
         if contract.listing:
             answer["content"] = {JSON_TYPE: {"schema": self.components.page(contract.listing)}}
         elif contract.answer:
-            shown = self.components.created if status in (201, ACCEPTED) else self.components.answer
+            can_be_dry = status in (201, ACCEPTED) and not contract.upload
+            shown = self.components.created if can_be_dry else self.components.answer
             answer["content"] = {JSON_TYPE: {"schema": shown(contract.answer)}}
         elif contract.media_type:
             answer["content"] = {contract.media_type: {}}
@@ -207,12 +220,17 @@ class _Operation:
             yield PayloadTooLarge
         if self.contract.body or self.method == "POST":
             yield UnsupportedMediaType
-        if self.checks_if_match:
-            yield PreconditionFailed
-        if self.takes_key:
-            yield from (Conflict, Unprocessable)
+        yield from self._errors_of_headers()
         yield ServiceUnavailable
         yield from self.contract.errors
+
+    def _errors_of_headers(self) -> Iterator[type[AppError]]:
+        if self.checks_if_match:
+            yield PreconditionFailed
+        if self.contract.in_parts:
+            yield RangeNotSatisfiable
+        if self.takes_key:
+            yield from (Conflict, Unprocessable)
 
 
 def _meaning(parameter: Parameter) -> str:

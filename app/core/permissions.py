@@ -12,6 +12,8 @@ MEMBER = frozenset(
         "job:write",
         "todo:read",
         "todo:write",
+        "file:read",
+        "file:write",
         "product:write",
         "order:read",
         "order:write",

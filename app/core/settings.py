@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -95,4 +96,14 @@ def database_url(text: str) -> str:
         raise ValueError("must be a SQLite or PostgreSQL address")
     if url.database in (None, "", ":memory:"):
         raise ValueError("must name a file: a database in memory is lost between connections")
+    return text
+
+
+def storage_url(text: str) -> str:
+    """Read the address of a folder or of a bucket; credentials do not stand in it, since addresses are shown."""
+    url = urlsplit(text)
+    is_folder = url.scheme == "file" and not url.netloc and len(url.path) > 1
+    is_bucket = url.scheme == "s3" and url.netloc == url.hostname
+    if not (is_folder or is_bucket) or url.query or url.fragment:
+        raise ValueError("must be file:///folder or s3://bucket/prefix, with nothing else in it")
     return text

@@ -56,6 +56,7 @@ class Root(Resource):
             "me": "/auth/me",
             "posts": "/api/v1/posts",
             "todos": "/api/v1/todos",
+            "files": "/api/v1/files",
             "products": "/api/v1/products",
             "orders": "/api/v1/orders",
             "wallet": "/api/v1/wallet",

@@ -47,6 +47,7 @@ class Job(Created):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     result_key: Mapped[str | None] = mapped_column(text_type(100))
     result_type: Mapped[str | None] = mapped_column(text_type(100))
+    result_size: Mapped[int | None]  # bytes
     result_name: Mapped[str | None] = mapped_column(text_type(100))
     error_code: Mapped[str | None] = mapped_column(text_type(50))
     error_message: Mapped[str | None] = mapped_column(text_type(MESSAGE_LENGTH))

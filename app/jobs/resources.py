@@ -3,13 +3,13 @@
 from typing import Any
 
 from flask import Response
-from werkzeug.http import dump_options_header
 
 from app.core.caller import Caller
 from app.core.endpoint import endpoint
 from app.core.errors import Conflict, Gone, NotFound
 from app.core.listing import Filter, Listing
 from app.core.resource import Resource
+from app.core.streaming import disposition, stored_file
 from app.jobs import service
 from app.jobs.models import Job
 from app.jobs.schemas import JobSchema
@@ -45,12 +45,16 @@ class JobItem(Resource):
 class JobResult(Resource):
     """The file that a job has made."""
 
-    @endpoint(permission="job:read", media_type="application/octet-stream", errors=(NotFound, Gone))
+    @endpoint(permission="job:read", media_type="*/*", in_parts=True, errors=(NotFound, Gone))
     def get(self, caller: Caller, job_id: int) -> Response:
         """Fetch what a job has made: a report, or the list of an import's bad rows. 410 after 7 days."""
-        result, content = service.open_result(caller, job_id)
-        disposition = dump_options_header("attachment", {"filename": result.result_name})
-        return Response(content, headers={"Content-Disposition": disposition}, content_type=result.result_type)
+        result = service.get_result(caller, job_id)
+        headers = {
+            "Content-Type": result.result_type,
+            "Content-Disposition": disposition("attachment", result.result_name),
+        }
+        tag = result.result_key.rpartition("/")[2]  # A job makes its file once, under a key of its own.
+        return stored_file(result.result_key, size=result.result_size, entity_tag=tag, headers=headers)
 
 
 class JobCancellation(Resource):

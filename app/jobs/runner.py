@@ -25,7 +25,7 @@ from app.core.transaction import rows_of, unit_of_work
 from app.extensions import db
 from app.jobs.kinds import JobCancelled, JobFailed, JobLost, Kind, Run, kind_of
 from app.jobs.models import CANCELLED, FAILED, MESSAGE_LENGTH, QUEUED, RUNNING, SUCCEEDED, Job
-from app.jobs.service import tell
+from app.jobs.service import RESULTS, tell
 
 log = logging.getLogger(__name__)
 
@@ -135,13 +135,18 @@ def _renew(run: Run) -> None:
     run.lost, run.cancelled = cancelled is None, bool(cancelled)
 
 
-def _store(run: Run) -> dict[str, str]:
+def _store(run: Run) -> dict[str, Any]:
     """Keep the file that the job has made, before the transaction that says so; give what names it."""
     if run.file is None:
         return {}
     with run.file.path.open("rb") as content:
-        key = storage.put(content, "results")
-    return {"result_key": key, "result_name": run.file.name, "result_type": run.file.content_type}
+        key = storage.put(content, RESULTS)
+    return {
+        "result_key": key,
+        "result_size": run.file.path.stat().st_size,
+        "result_name": run.file.name,
+        "result_type": run.file.content_type,
+    }
 
 
 def _finish(
@@ -149,7 +154,7 @@ def _finish(
     *,
     status: str,
     result: Any = None,
-    file: Mapping[str, str] | None = None,
+    file: Mapping[str, Any] | None = None,
     error: tuple[str, str] | None = None,
 ) -> None:
     values = {

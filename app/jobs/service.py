@@ -1,6 +1,6 @@
 """The rules of jobs: how one is asked for, watched, cancelled and forgotten."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from app.core.caller import Caller
 from app.core.errors import Conflict, Gone, NotFound
 from app.core.headers import request_id
 from app.core.models import Query, Record
-from app.core.transaction import insert_on_conflict, rows_of, unit_of_work
+from app.core.transaction import insert_on_conflict, rows_of
 from app.extensions import db
 from app.jobs.kinds import timetable
 from app.jobs.models import CANCELLED, FINISHED, QUEUED, RUNNING, Heartbeat, Job
@@ -22,6 +22,7 @@ from app.users.service import user_deleting
 RUN = "jobs.run"
 RING_AGAIN = timedelta(seconds=30)  # after which a bell that nobody has answered counts as lost
 RESULTS_KEPT = timedelta(days=7)
+RESULTS = "results"  # the folder of what jobs have made
 WORKER = "worker"
 ALIVE = timedelta(seconds=30)  # within which a worker that is well has been seen
 
@@ -159,30 +160,29 @@ def worker_is_alive() -> bool:
     return bool(db.session.scalar(select(or_(seen, busy))))
 
 
-def open_result(caller: Caller, job_id: int) -> tuple[Record, Iterator[bytes]]:
-    """Give the name and type of a job's file, and its bytes. Raises NotFound, or Gone for one that has expired."""
-    query = select(Job.result_key, Job.result_name, Job.result_type, Job.finished_at)
+def get_result(caller: Caller, job_id: int) -> Record:
+    """Tell where the file is that a job has made. Raises NotFound, or Gone for one that has expired."""
+    query = select(Job.result_key, Job.result_name, Job.result_type, Job.result_size, Job.finished_at)
     job = db.session.execute(query.where(Job.id == job_id, Job.user_id == caller.member_id)).one_or_none()
     if job is None or job.result_name is None:
         raise NotFound
     if job.result_key is None or job.finished_at <= clock.now() - RESULTS_KEPT:
         raise Gone("The result has expired. Ask for it again.", code="result_expired")
-    return job, storage.chunks(job.result_key)
+    return job
 
 
 def purge() -> int:
-    """Forget the service's own jobs of the past, and give their number."""
-    return rows_of(delete(Job).where(_expired(), Job.user_id.is_(None)))
+    """Forget the service's own jobs of the past, and where expired files are; give the number of both."""
+    own = rows_of(delete(Job).where(_expired(), Job.user_id.is_(None)))
+    files = update(Job).where(_expired(), Job.result_key.is_not(None)).values(result_key=None)
+    return own + rows_of(files.execution_options(synchronize_session=False))
 
 
-def purge_results() -> int:
-    """Remove the files that have expired, first the bytes and then what names them; give their number."""
-    keys = [key for key in db.session.scalars(select(Job.result_key).where(_expired())) if key]
-    for key in keys:
-        storage.delete(key)
-    forget = update(Job).where(Job.result_key.in_(keys)).values(result_key=None)
-    unit_of_work(lambda: rows_of(forget.execution_options(synchronize_session=False)))
-    return len(keys)
+def sweep() -> int:
+    """Remove the files of jobs that have expired or are gone, and give their number. Runs outside of a unit of work."""
+    return storage.sweep(
+        RESULTS, lambda keys: set(db.session.scalars(select(Job.result_key).where(Job.result_key.in_(keys))))
+    )
 
 
 def _expired() -> ColumnElement[bool]:

@@ -26,6 +26,7 @@ class Product(Searchable):
         Index(None, "price", "id"),
         Index(None, "name", "id"),
         Index(None, "seller_id", "created_at", "id"),
+        Index(None, "image_id"),
         NEVER_REUSE_IDS,
     )
     searched = ("name", "description")
@@ -36,4 +37,5 @@ class Product(Searchable):
     price: Mapped[int]
     stock: Mapped[int]
     is_active: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"))
     withdrawn_at: Mapped[datetime | None]

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, literal, select, update
+from sqlalchemy import exists, insert, literal, select, update
 
 from app.core import clock
 from app.core.caller import Caller
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.models import Query, Record
 from app.extensions import db
+from app.files.models import File
+from app.files.service import file_deleting, publish_picture, url_of
 from app.products.models import Product
 from app.rates.service import price_in, rate_at_hand
 from app.users.models import User
@@ -25,6 +27,8 @@ OWN = (
     Product.price,
     Product.stock,
     Product.is_active,
+    Product.image_id,
+    url_of(Product.image_id).label("image_url"),
     Product.created_at,
     Product.updated_at,
 )
@@ -53,7 +57,9 @@ def with_prices(products: Sequence[Record], sent: Mapping[str, Any]) -> Sequence
 
 
 def create_product(caller: Caller, **fields: Any) -> Record:
-    """Offer a product."""
+    """Offer a product. Raises ValidationFailed for an image that is none of the seller's."""
+    if fields.get("image_id") is not None:
+        publish_picture(fields["image_id"], owner_id=caller.member_id, field="image_id")
     seller = literal(caller.name).label("seller")
     new = insert(Product).values(seller_id=caller.member_id, **fields).returning(*OWN, seller)
     return db.session.execute(new).one()
@@ -70,20 +76,48 @@ def changeable_product(caller: Caller, product_id: int) -> Product:
 
 
 def update_product(product: Product, **changes: Any) -> Record:
-    """Change a product; what is absent stays."""
+    """Change a product; what is absent stays. Raises ValidationFailed for an image that is none of the seller's."""
+    shown_before = product.image_id
+    image_id = changes.get("image_id")
+    if image_id not in (None, shown_before):
+        publish_picture(image_id, owner_id=product.seller_id, field="image_id")
     for name, value in changes.items():
         setattr(product, name, value)
     db.session.flush()
+    if product.image_id != shown_before:
+        _hide_picture(shown_before)
     return get_product(product.id)
 
 
 def withdraw_product(product: Product) -> None:
     """Take a product from sight; orders still name it."""
     product.withdrawn_at = clock.now()
+    shown_before, product.image_id = product.image_id, None
+    db.session.flush()
+    _hide_picture(shown_before)
+
+
+def _hide_picture(file_id: int | None) -> None:
+    """Take a picture from public sight, unless another product shows it.
+
+    It is locked first: of two products that stop showing it at once, the later one sees what the other has done.
+    """
+    if file_id is None:
+        return
+    db.session.execute(select(File.id).where(File.id == file_id).with_for_update())
+    unseen = File.id == file_id, ~exists().where(Product.image_id == file_id)
+    db.session.execute(update(File).where(*unseen).values(is_public=False))
+
+
+@file_deleting.listen
+def keep_picture(file: File) -> None:
+    """Refuse to delete what a product shows."""
+    if db.session.scalar(select(exists().where(Product.image_id == file.id))):
+        raise Conflict("A product shows this picture.", code="file_in_use")
 
 
 @user_deleting.listen
 def withdraw_products(user: User) -> None:
     """Take all products of a member who is being deleted from sight."""
     offered = Product.seller_id == user.id, Product.withdrawn_at.is_(None)
-    db.session.execute(update(Product).where(*offered).values(withdrawn_at=clock.now()))
+    db.session.execute(update(Product).where(*offered).values(withdrawn_at=clock.now(), image_id=None))

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("result_key", text(100), nullable=True),
         sa.Column("result_type", text(100), nullable=True),
+        sa.Column("result_size", ID, nullable=True),
         sa.Column("result_name", text(100), nullable=True),
         sa.Column("error_code", text(50), nullable=True),
         sa.Column("error_message", text(500), nullable=True),

@@ -26,6 +26,8 @@ OPEN_TO_ALL = {
     "GET /api/v1/users/<id:user_id>/posts",
     "GET /api/v1/posts",
     "GET /api/v1/posts/<id:post_id>",
+    "GET /api/v1/files/<id:file_id>/content",
+    "GET /api/v1/files/<id:file_id>/thumbnail",
     "GET /api/v1/products",
     "GET /api/v1/products/<id:product_id>",
     "GET /api/v1/rates/<string:currency>",

@@ -10,6 +10,7 @@ from app.auth.models import Session
 from app.core import clock
 from app.core.transaction import unit_of_work
 from app.extensions import db
+from app.files.models import File
 from app.jobs.models import Job
 from app.orders.models import Order, OrderLine
 from app.posts.models import Post
@@ -31,10 +32,12 @@ def reader(app: Flask, as_user: AsUser) -> CheckedClient:
     assert member.user_id == 1
     rows = range(ROWS)
     fields = {"expires_at": clock.now().replace(year=2999), "last_used_at": clock.now(), "address": "", "agent": ""}
+    picture = {"content_type": "image/png", "size": 1, "sha256": "0" * 64, "awaits_thumbnail": False}
     filling: list[tuple[Any, list[dict[str, Any]]]] = [
         (User, [{"name": f"m{i}", "email": f"m{i}@x.example", "email_key": f"m{i}@x.example"} for i in rows]),
         (Post, [{"user_id": 1, "title": f"t{i}", "content": "c"} for i in rows]),
         (Todo, [{"user_id": 1, "task": f"t{i}"} for i in rows]),
+        (File, [{"user_id": 1, "name": "f", "storage_key": f"k{i}", **picture} for i in rows]),
         (Session, [{"user_id": 1, **fields} for _ in rows]),
         (Product, [{"seller_id": 1, "name": f"p{i}", "price": i, "stock": 1} for i in rows]),
         (Job, [{"user_id": 1, "kind": "purge", "params": {}, "due_at": clock.now()} for _ in rows]),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.files.service import make_thumbnail
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, Counter, use_token
 from tests.contract.routes import ROUTES, Route, names
@@ -41,6 +42,12 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /api/v1/todos/<id:todo_id>": 2,
     "PATCH /api/v1/todos/<id:todo_id>": 3,
     "PUT /api/v1/todos/<id:todo_id>": 3,
+    "GET /api/v1/files": 3,
+    "POST /api/v1/files": 3,
+    "DELETE /api/v1/files/<id:file_id>": 4,
+    "GET /api/v1/files/<id:file_id>": 2,
+    "GET /api/v1/files/<id:file_id>/content": 2,
+    "GET /api/v1/files/<id:file_id>/thumbnail": 2,
     "GET /api/v1/products": 3,
     "POST /api/v1/products": 2,
     "DELETE /api/v1/products/<id:product_id>": 4,
@@ -92,6 +99,9 @@ def made_to_succeed(route: Route, client: CheckedClient) -> Json:
             use_token(client, client.post("/auth/login", json=credentials).get_json()["refresh_token"])
         case "DELETE /api/v1/users/<id:user_id>":
             empty_the_account(client)
+        case "GET /api/v1/files/<id:file_id>/thumbnail":
+            with client.application.app_context():
+                make_thumbnail(1)
     return sent_to(route)
 
 

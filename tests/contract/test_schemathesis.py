@@ -21,6 +21,7 @@ from app import create_app
 from app.core.gate import READING
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, ask_for_job, new_client
+from tests.contract.test_dry_run import uploaded
 
 Case = AnyCase[Any]
 
@@ -105,6 +106,7 @@ class Stage:
             "user_id": self.admin.user_id,
             "session_id": self.admin.get("/auth/sessions").get_json()["sessions"][0]["id"],
             "post_id": self.admin.post("/api/v1/posts", json={"title": "t", "content": "c"}).get_json()["id"],
+            "file_id": self.admin.post("/api/v1/files", **uploaded()).get_json()["id"],
             "todo_id": self.admin.post("/api/v1/todos", json={"task": "t"}).get_json()["id"],
             "job_id": ask_for_job(self.admin),
         }
@@ -136,6 +138,8 @@ class Stage:
 
     def _complete_body(self, body: dict[str, Any], *, signs_in: bool) -> None:
         body |= {name: self.other.user_id for name in ("receiver_id", "user_id") if name in body}
+        if body.get("image_id") is not None:
+            body["image_id"] = self.ids["file_id"]
         if "lines" in body:
             body["lines"] = list({line["product_id"]: line for line in body["lines"]}.values())
         if signs_in:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import Engine, inspect, make_url
+from sqlalchemy import Engine, inspect, make_url, text
+from sqlalchemy.exc import IntegrityError
 
 from app import create_app
 from app.core import migrations
@@ -61,6 +62,34 @@ def test_the_migrations_make_what_the_models_say_and_go_back_to_nothing(empty_ap
         Base.metadata.create_all(db.engine)
         of_models = {name: table for name, table in migrated.items() if name in Base.metadata.tables}
         assert of_models == described(db.engine)
+
+
+def test_tables_that_are_made_anew_keep_their_rows_and_what_refers_to_them(empty_app: Flask) -> None:
+    folder, moment = str(migrations.FOLDER), "'2026-01-01 00:00:00'"
+    user = f"INSERT INTO users (created_at, updated_at, id, name, email, search_text) VALUES ({moment}, {moment}, "
+    product = (
+        "INSERT INTO products (id, seller_id, name, price, stock, search_text, created_at, updated_at) "
+        f"VALUES (8, 7, 'Honey', 1, 1, 'honey', {moment}, {moment})"
+    )
+    order = (
+        "INSERT INTO orders (id, buyer_id, seller_id, status, total, created_at, updated_at) "
+        f"VALUES (9, 6, 7, 'completed', 1, {moment}, {moment})"
+    )
+    line = "INSERT INTO order_lines (order_id, product_id, name, unit_price, quantity) VALUES (9, 8, 'Honey', 1, 1)"
+    with empty_app.app_context():
+        upgrade(directory=folder, revision="0003")
+        with db.engine.begin() as connection:
+            for statement in (user + "6, 'An', 'a@x', 'a')", user + "7, 'Bo', 'b@x', 'b')", product, order, line):
+                connection.execute(text(statement))
+        upgrade(directory=folder)
+        with db.engine.begin() as connection:
+            assert connection.execute(text("SELECT id, name, image_id FROM products")).all() == [(8, "Honey", None)]
+            assert connection.execute(text("SELECT product_id FROM order_lines")).all() == [(8,)]
+        with pytest.raises(IntegrityError), db.engine.begin() as connection:
+            connection.execute(text("DELETE FROM products"))
+        downgrade(directory=folder, revision="0003")
+        with db.engine.begin() as connection:
+            assert connection.execute(text("SELECT product_id FROM order_lines")).all() == [(8,)]
 
 
 def test_every_revision_is_numbered_and_follows_the_one_before() -> None:

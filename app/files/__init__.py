@@ -1,0 +1,1 @@
+"""Files: what members upload, and the thumbnails of pictures."""

@@ -1,0 +1,156 @@
+"""The rules of files. Bytes are stored before a row is written; what has no row is swept away later."""
+
+import io
+from functools import partial
+from tempfile import TemporaryFile
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, case, cast, delete, insert, literal, null, or_, select, update
+
+from app.core import storage
+from app.core.caller import Caller
+from app.core.errors import NotFound, ValidationFailed
+from app.core.hooks import Hook
+from app.core.models import Query, Record
+from app.core.multipart import Upload
+from app.core.transaction import rows_of, unit_of_work
+from app.extensions import db
+from app.files.models import File
+from app.files.sniffing import PICTURES, sniff
+from app.files.thumbnails import thumbnail
+from app.users.models import User
+from app.users.service import user_deleting
+
+BYTES = "files"
+THUMBNAILS = "thumbnails"
+PIECE = 1024 * 1024  # bytes
+
+# Run in the transaction that stores a picture, with the id of its file.
+picture_uploaded: Hook[int] = Hook()
+# Run in the transaction that deletes a file; whoever needs it refuses.
+file_deleting: Hook[File] = Hook()
+
+
+def url_of(file_id: Any, what: str = "content") -> ColumnElement[Any]:
+    """Give the SQL of the URL at which a file's bytes are; NULL where ``file_id`` is."""
+    return literal("/api/v1/files/") + cast(file_id, String) + literal(f"/{what}")
+
+
+OWN = (
+    File.id,
+    File.name,
+    File.content_type,
+    File.size,
+    File.sha256,
+    File.created_at,
+    url_of(File.id).label("url"),
+)
+THUMBNAIL_URL = case((File.thumbnail_key.is_not(None), url_of(File.id, "thumbnail"))).label("thumbnail_url")
+
+
+def list_files(caller: Caller) -> Query:
+    """Give the query of the caller's files."""
+    return select(*OWN, THUMBNAIL_URL).where(File.user_id == caller.member_id)
+
+
+def get_file(caller: Caller, file_id: int) -> Record:
+    """Give one of the caller's files. Raises NotFound."""
+    return _found(list_files(caller).where(File.id == file_id))
+
+
+def _found(query: Query) -> Record:
+    row = db.session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def store_upload(_caller: Caller, upload: Upload) -> dict[str, Any]:
+    """Store the bytes of an upload, before the transaction, and give the fields of its row."""
+    content_type = sniff(upload.content, upload.name)
+    return {
+        "name": upload.name,
+        "size": upload.size,
+        "sha256": upload.sha256,
+        "content_type": content_type,
+        "awaits_thumbnail": content_type in PICTURES,
+        "storage_key": storage.put(upload.content, BYTES),
+    }
+
+
+def create_file(caller: Caller, **fields: Any) -> Record:
+    """Write the row of a file whose bytes are stored."""
+    new = insert(File).values(user_id=caller.member_id, **fields).returning(*OWN, null().label("thumbnail_url"))
+    file = db.session.execute(new).one()
+    if fields["awaits_thumbnail"]:
+        picture_uploaded.run(file.id)
+    return file
+
+
+def get_content(caller: Caller, file_id: int) -> Record:
+    """Tell where the bytes of a file are: one of the caller's, or what a product shows. Raises NotFound."""
+    seen = or_(File.is_public, File.user_id == caller.id)
+    columns = (File.name, File.content_type, File.size, File.sha256, File.is_public)
+    keys = (File.storage_key, File.thumbnail_key, File.thumbnail_size)
+    return _found(select(*columns, *keys).where(File.id == file_id, seen))
+
+
+def own_file(caller: Caller, file_id: int) -> File:
+    """Give one of the caller's files, locked, to be deleted. Raises NotFound."""
+    own = select(File).where(File.id == file_id, File.user_id == caller.member_id)
+    file = db.session.scalars(own.with_for_update()).one_or_none()
+    if file is None:
+        raise NotFound
+    return file
+
+
+def delete_file(file: File) -> None:
+    """Delete a file; its bytes are swept away later. Raises Conflict (``file_in_use``) while something needs it."""
+    file_deleting.run(file)
+    db.session.delete(file)
+
+
+def publish_picture(file_id: int, *, owner_id: int, field: str) -> None:
+    """Let everybody see a picture of one member's. Raises ValidationFailed, naming ``field``, for all that is none."""
+    own = File.id == file_id, File.user_id == owner_id, File.content_type.in_(PICTURES)
+    if not rows_of(update(File).where(*own).values(is_public=True)):
+        raise ValidationFailed(errors={field: ["Must be a picture (JPEG, PNG, GIF or WebP) that the seller uploaded."]})
+
+
+def make_thumbnail(file_id: int) -> None:
+    """Make the thumbnail of a picture, if it awaits one; done again, it does nothing. Runs outside of a unit of work.
+
+    Raises ServiceUnavailable while the storage is away.
+    """
+    awaits = File.id == file_id, File.awaits_thumbnail
+    key = db.session.scalar(select(File.storage_key).where(*awaits))
+    if key is None:
+        return
+    made = _thumbnail_of(key)
+    values = {"thumbnail_key": storage.put(io.BytesIO(made), THUMBNAILS), "thumbnail_size": len(made)} if made else {}
+    unit_of_work(lambda: db.session.execute(update(File).where(*awaits).values(awaits_thumbnail=False, **values)))
+
+
+def _thumbnail_of(key: str) -> bytes | None:
+    stored = storage.open_file(key)
+    with TemporaryFile() as copy:
+        while piece := stored.read(PIECE):
+            copy.write(piece)
+        copy.seek(0)
+        return thumbnail(copy)
+
+
+def sweep() -> int:
+    """Remove the bytes of deleted files, and give their number. Runs outside of a unit of work."""
+    kept = {BYTES: File.storage_key, THUMBNAILS: File.thumbnail_key}
+
+    def named(folder: str, keys: list[str]) -> set[str]:
+        return set(db.session.scalars(select(kept[folder]).where(kept[folder].in_(keys))))
+
+    return sum(storage.sweep(folder, partial(named, folder)) for folder in kept)
+
+
+@user_deleting.listen
+def erase_files(user: User) -> None:
+    """Erase the files of a member who is being deleted."""
+    db.session.execute(delete(File).where(File.user_id == user.id))

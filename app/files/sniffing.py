@@ -1,0 +1,57 @@
+"""What a file is, told by its content alone: neither its name nor what the client says of it counts."""
+
+import codecs
+import re
+from typing import IO
+
+import puremagic
+
+UNKNOWN = "application/octet-stream"
+PICTURES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+# What decides against text: no text begins so by chance, and that of a PDF can be plain ASCII.
+SIGNATURES = {
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "application/pdf": re.compile(rb"%PDF-"),
+}
+MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,80}")
+NOT_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+HEAD = 4096  # bytes
+PIECE = 65_536  # bytes
+
+
+def sniff(content: IO[bytes], name: str) -> str:
+    """Give the media type of ``content``; ``name`` only tells CSV from other text."""
+    content.seek(0)
+    head = content.read(HEAD)
+    for media_type, signature in SIGNATURES.items():
+        if signature.match(head):
+            return media_type
+    if _is_text(content):
+        return "text/csv" if name.lower().endswith(".csv") else "text/plain"
+    return _by_signature(head)
+
+
+def _is_text(content: IO[bytes]) -> bool:
+    """Tell whether all of it is UTF-8 without control characters; a byte order mark may begin it."""
+    content.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while piece := content.read(PIECE):
+            if NOT_TEXT.search(decoder.decode(piece)):
+                return False
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _by_signature(head: bytes) -> str:
+    """Give what some known signature says of binary content; pictures have had to show theirs already."""
+    try:
+        found = str(puremagic.from_string(head, mime=True))
+    except (puremagic.PureError, ValueError):
+        return UNKNOWN
+    return found if MEDIA_TYPE.fullmatch(found) and found not in SIGNATURES else UNKNOWN

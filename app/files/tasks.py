@@ -1,0 +1,18 @@
+"""Files in the background."""
+
+from app.files import service
+from app.jobs.kinds import Run
+from app.jobs.service import enqueue
+
+KIND = "thumbnail"
+
+
+@service.picture_uploaded.listen
+def ask_for_thumbnail(file_id: int) -> None:
+    """Have the thumbnail of a new picture made."""
+    enqueue(KIND, params={"file_id": file_id})
+
+
+def make(run: Run) -> None:
+    """Make the thumbnail of a picture."""
+    service.make_thumbnail(run.params["file_id"])
