@@ -14,12 +14,24 @@ import click
 from dotenv import dotenv_values
 from flask import Config
 
-from app.core.settings import Setting, broker_url, currency, database_url, flag, number, one_of, origins
+from app.core.settings import (
+    Setting,
+    broker_url,
+    currency,
+    database_url,
+    flag,
+    mail_sender,
+    number,
+    one_of,
+    origins,
+    smtp_url,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
 SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
 SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
+NO_SENDER = "agora@localhost"
 PLACEHOLDERS = ("only-for-tests", "change", "default", "example", "secret", "password", "replace", "your-", "dev-")
 
 
@@ -83,6 +95,14 @@ SETTINGS = (
     Setting("PASSWORD_HASH_MEMORY", 19456, "KiB of memory that argon2 takes to hash.", number(8, 4194304)),
     Setting("PASSWORD_HASH_PASSES", 2, "How often argon2 passes over that memory.", number(1, 100)),
     Setting("CURRENCY", "EUR", "The currency of the community's credits, three letters.", currency),
+    Setting(
+        "SMTP_URL",
+        "",
+        "smtp://host, smtp://user:password@host:587?starttls or smtps://...: the mail server. "
+        "Development without one prints mails to the log.",
+        smtp_url,
+    ),
+    Setting("MAIL_FROM", NO_SENDER, "Whom mails come from, like Agora <agora@example.com>.", mail_sender),
     Setting("PAGE_SIZE_DEFAULT", 20, "Items on a page when per_page is not given.", number(1, 1000)),
     Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
     Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),
@@ -181,6 +201,8 @@ def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:
         problems.append("DATABASE_URL is not set.")
     if settings["BROKER_URL"] == "":
         problems.append("BROKER_URL is not set.")
+    if settings["SMTP_URL"] and settings["MAIL_FROM"] == NO_SENDER:
+        problems.append("MAIL_FROM is not set.")
     if any("*" in origin for origin in settings["CORS_ORIGINS"] or ()):
         problems.append("CORS_ORIGINS must name its origins, without a wildcard.")
     return problems

@@ -9,6 +9,8 @@ from app.core.outbox import Listener
 from app.core.transaction import unit_of_work
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind, Run
+from app.notifications import events as notifications
+from app.notifications import tasks as mails
 from app.orders import tasks as orders
 from app.wallet import tasks as wallet
 
@@ -26,6 +28,13 @@ KINDS = (
     Kind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
     Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
     Kind("purge", purge, every=timedelta(hours=1)),
+    Kind("email", mails.send_mail, attempts=mails.ATTEMPTS),
 )
 
-LISTENERS: Mapping[str, tuple[Listener, ...]] = {}
+LISTENERS: Mapping[str, tuple[Listener, ...]] = {
+    "order.placed": (notifications.on_order_placed,),
+    "order.completed": (notifications.on_order_completed,),
+    "order.cancelled": (notifications.on_order_cancelled,),
+    "transfer.received": (notifications.on_transfer_received,),
+    "job.finished": (notifications.on_job_finished,),
+}

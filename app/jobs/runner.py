@@ -20,7 +20,7 @@ from sqlalchemy import and_, or_, select, update
 from app.core import clock, outbox
 from app.core.transaction import rows_of, unit_of_work
 from app.extensions import db
-from app.jobs.kinds import JobCancelled, JobFailed, JobLost, Kind, Run, kind_of
+from app.jobs.kinds import JobCancelled, JobFailed, JobLost, JobPutOff, Kind, Run, kind_of
 from app.jobs.models import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Job
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,9 @@ def run(job_id: int) -> None:
         log.warning("Job %d was taken over", job.id)
     except JobCancelled:
         _finish(attempt, CANCELLED)
+    except JobPutOff as reason:
+        log.warning("Job %d is put off: %s", job.id, reason)
+        _try_again(kind, attempt, error=(reason.code, reason.message))
     except JobFailed as failure:
         _finish(attempt, FAILED, error=(failure.code, failure.message))
     except SoftTimeLimitExceeded:
@@ -137,10 +140,10 @@ def _finish(run: Run, status: str, *, result: Any = None, error: tuple[str, str]
     unit_of_work(work)
 
 
-def _try_again(kind: Kind, run: Run) -> None:
-    """Put the job back, for ever later, or give it up."""
+def _try_again(kind: Kind, run: Run, *, error: tuple[str, str] = UNEXPECTED) -> None:
+    """Put the job back, for ever later, or give it up for this ``error``."""
     if run.attempt >= kind.attempts:
-        _finish(run, FAILED, error=UNEXPECTED)
+        _finish(run, FAILED, error=error)
         return
     pause = min(timedelta(seconds=2**run.attempt), LONGEST_PAUSE)
     back = {"status": QUEUED, "due_at": clock.now() + pause, "rung_at": None}

@@ -21,6 +21,7 @@ from app import create_app
 from app.core.gate import READING
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, new_client
+from tests.contract.test_dry_run import add_notifications
 
 Case = AnyCase[Any]
 
@@ -106,6 +107,8 @@ class Stage:
             "post_id": self.admin.post("/api/v1/posts", json={"title": "t", "content": "c"}).get_json()["id"],
             "todo_id": self.admin.post("/api/v1/todos", json={"task": "t"}).get_json()["id"],
         }
+        add_notifications(self.admin, 1)
+        self.ids["notification_id"] = self.admin.get("/api/v1/notifications").get_json()["notifications"][0]["id"]
 
     def complete(self, case: Case) -> None:
         """Put into a request what no document can tell, but leave what was made bad on purpose.
