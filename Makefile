@@ -24,9 +24,9 @@ run: $(VENV)/.installed ## Migrate, fill an empty development database, and run 
 
 test: $(VENV)/.installed-dev check ## Run the tests on SQLite and on PostgreSQL, and every check
 	@echo "==> Tests on SQLite"
-	@$(BIN)/python -m pytest --database=sqlite
+	@$(BIN)/python -m pytest -n auto --database=sqlite
 	@echo "==> Tests on PostgreSQL"
-	@$(BIN)/python -m pytest --database=postgresql
+	@$(BIN)/python -m pytest -n auto --database=postgresql
 	@echo "==> All is well"
 
 check: $(VENV)/.installed-dev ## Lint, format, types, import direction, lock file

@@ -35,6 +35,7 @@ ROUTES = (
     ("/api/v1/orders/<id:order_id>/cancellation", orders.Cancellation),
     ("/api/v1/jobs", jobs.JobList),
     ("/api/v1/jobs/<id:job_id>", jobs.JobItem),
+    ("/api/v1/jobs/<id:job_id>/result", jobs.JobResult),
     ("/api/v1/jobs/<id:job_id>/cancellation", jobs.JobCancellation),
     ("/api/v1/notifications", notifications.NotificationList),
     ("/api/v1/notifications/<id:notification_id>", notifications.NotificationItem),

@@ -21,6 +21,7 @@ def purge(_run: Run) -> dict[str, int]:
         "idempotency_keys": unit_of_work(idempotency.purge),
         "sessions": unit_of_work(auth.purge_sessions),
         "jobs": unit_of_work(jobs.purge),
+        "results": jobs.purge_results(),
     }
 
 

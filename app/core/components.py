@@ -89,7 +89,8 @@ class Components:
 
     def _property(self, field: Any, drop: tuple[str, ...]) -> Json:
         if isinstance(field, fields.Nested):
-            return self.answer(type(field.schema))  # type: ignore[arg-type]
+            nested = self.answer(type(field.schema))  # type: ignore[arg-type]
+            return {**({"anyOf": [nested, {"type": "null"}]} if field.allow_none else nested), **field.metadata}
         described = self._converter.field2property(field)
         return {key: value for key, value in described.items() if key not in drop}
 

@@ -99,6 +99,14 @@ class Conflict(AppError):
     message = "Something has changed meanwhile. Look again, then try again."
 
 
+class Gone(AppError):
+    """Something that was here, and is kept no longer."""
+
+    status = 410
+    code = "gone"
+    message = "This is kept no longer."
+
+
 class PreconditionFailed(AppError):
     """If-Match names another state of the resource than the present one."""
 

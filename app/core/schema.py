@@ -159,7 +159,8 @@ def dump(schema: type[Schema], item: Any, caller: Caller) -> dict[str, Any]:
     whole = not schema.private or schema.sees_private(item, caller)
     values = _reader(schema, whole, isinstance(item, Mapping))(item)
     for name, nested in _nested(schema):
-        values[name] = dump(nested, values[name], caller)
+        if values.get(name) is not None:
+            values[name] = dump(nested, values[name], caller)
     return values
 
 

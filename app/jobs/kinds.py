@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from flask import current_app
@@ -31,18 +32,33 @@ class JobLost(Exception):
     """Another worker has taken the job over, or it is gone: this one must stop and leave no trace."""
 
 
+@dataclass(frozen=True)
+class ResultFile:
+    """A file that a job has made for its owner: where it is now, and what it is called and is when it is fetched."""
+
+    path: Path
+    name: str
+    content_type: str
+
+
 @dataclass
 class Run:
-    """One attempt at a job, as its function sees it: what was asked for, and where it tells how far it is."""
+    """One attempt at a job, as its function sees it: what was asked for, and where it tells how far it is.
+
+    ``folder`` is a place for files of its own, which is removed at the end. What is assigned to ``file`` is kept as
+    the job's result.
+    """
 
     job_id: int
     user_id: int | None
     params: dict[str, Any]
     attempt: int
+    folder: Path
     done: int = 0
     total: int | None = None
     cancelled: bool = False
     lost: bool = False
+    file: "ResultFile | None" = None
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Tell how much is done, of how much. Costs nothing: a thread stores it once a second.

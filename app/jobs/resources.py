@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from flask import Response
+from werkzeug.http import dump_options_header
+
 from app.core.caller import Caller
 from app.core.endpoint import endpoint
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, Gone, NotFound
 from app.core.listing import Filter, Listing
 from app.core.resource import Resource
 from app.jobs import service
@@ -37,6 +40,17 @@ class JobItem(Resource):
     def get(self, caller: Caller, job_id: int) -> Any:
         """Watch a job."""
         return service.get_job(caller, job_id)
+
+
+class JobResult(Resource):
+    """The file that a job has made."""
+
+    @endpoint(permission="job:read", media_type="application/octet-stream", errors=(NotFound, Gone))
+    def get(self, caller: Caller, job_id: int) -> Response:
+        """Fetch what a job has made: a report, or the list of an import's bad rows. 410 after 7 days."""
+        result, content = service.open_result(caller, job_id)
+        disposition = dump_options_header("attachment", {"filename": result.result_name})
+        return Response(content, headers={"Content-Disposition": disposition}, content_type=result.result_type)
 
 
 class JobCancellation(Resource):

@@ -6,18 +6,21 @@ with an old one changes nothing.
 """
 
 import logging
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from flask import Flask, current_app, g
 from sqlalchemy import and_, or_, select, update
 
-from app.core import clock, outbox
+from app.core import clock, outbox, storage
 from app.core.transaction import rows_of, unit_of_work
 from app.extensions import db
 from app.jobs.kinds import JobCancelled, JobFailed, JobLost, JobPutOff, Kind, Run, kind_of
@@ -39,14 +42,21 @@ def run(job_id: int) -> None:
     if job is None:
         return
     g.request_id = job.request_id
-    kind, attempt = kind_of(job.kind), Run(job.id, job.user_id, job.params, job.attempts, job.done, job.total)
     log.info("Job %d, %s, attempt %d", job.id, job.kind, job.attempts)
+    with TemporaryDirectory(prefix="agora-job-") as folder:
+        _perform(
+            kind_of(job.kind), Run(job.id, job.user_id, job.params, job.attempts, Path(folder), job.done, job.total)
+        )
+
+
+def _perform(kind: Kind, attempt: Run) -> None:
     try:
         with _kept_alive(attempt):
             result = kind.perform(attempt)
-        _finish(attempt, SUCCEEDED, result=result)
+            key = _store(attempt)
+        _finish(attempt, SUCCEEDED, result=result, key=key)
     except JobLost:
-        log.warning("Job %d was taken over", job.id)
+        log.warning("Job %d was taken over", attempt.job_id)
     except JobCancelled:
         _finish(attempt, CANCELLED)
     except JobPutOff as reason:
@@ -57,7 +67,7 @@ def run(job_id: int) -> None:
     except SoftTimeLimitExceeded:
         _finish(attempt, FAILED, error=TOO_LONG)
     except Exception:
-        log.exception("Job %d failed", job.id)
+        log.exception("Job %d failed", attempt.job_id)
         _try_again(kind, attempt)
 
 
@@ -120,13 +130,28 @@ def _renew(run: Run) -> None:
     run.lost, run.cancelled = cancelled is None, bool(cancelled)
 
 
-def _finish(run: Run, status: str, *, result: Any = None, error: tuple[str, str] | None = None) -> None:
+def _store(run: Run) -> str | None:
+    """Keep the file that the job has made, before the transaction that says so; give the key that it is kept under."""
+    if run.file is None:
+        return None
+    key = f"results/{secrets.token_hex(16)}"
+    with run.file.path.open("rb") as content:
+        storage.put(key, content)
+    return key
+
+
+def _finish(
+    run: Run, status: str, *, result: Any = None, key: str | None = None, error: tuple[str, str] | None = None
+) -> None:
     values = {
         "status": status,
         "finished_at": clock.now(),
         "done": run.done,
         "total": run.total,
         "result": dict(result) if result is not None else None,
+        "result_key": key,
+        "result_name": run.file.name if key and run.file else None,
+        "result_type": run.file.content_type if key and run.file else None,
         "error_code": error[0] if error else None,
         "error_message": error[1] if error else None,
     }

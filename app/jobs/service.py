@@ -1,18 +1,18 @@
 """The rules of jobs: how one is asked for, watched, cancelled and forgotten."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from flask import g
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
-from app.core import clock
+from app.core import clock, storage
 from app.core.background import ring
 from app.core.caller import Caller
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, Gone, NotFound
 from app.core.models import Query, Record
-from app.core.transaction import insert_on_conflict, rows_of
+from app.core.transaction import insert_on_conflict, rows_of, unit_of_work
 from app.extensions import db
 from app.jobs.kinds import timetable
 from app.jobs.models import CANCELLED, FINISHED, QUEUED, RUNNING, Heartbeat, Job
@@ -32,7 +32,7 @@ SHOWN = (
     Job.done,
     Job.total,
     Job.result,
-    Job.result_key,
+    Job.result_name,
     Job.error_code,
     Job.error_message,
     Job.created_at,
@@ -67,7 +67,7 @@ def shown(job: Record) -> dict[str, Any]:
     return {
         **{name: getattr(job, name) for name in ("id", "kind", "status", "result", "created_at", "started_at")},
         "progress": {"done": job.done, "total": job.total},
-        "result_url": f"/api/v1/jobs/{job.id}/result" if job.result_key else None,
+        "result_url": f"/api/v1/jobs/{job.id}/result" if job.result_name else None,
         "error": error,
         "finished_at": job.finished_at,
     }
@@ -150,12 +150,34 @@ def worker_is_alive() -> bool:
     return seen_at is not None and seen_at > clock.now() - ALIVE
 
 
+def open_result(caller: Caller, job_id: int) -> tuple[Record, Iterator[bytes]]:
+    """Give the name and type of a job's file, and its bytes. Raises NotFound, or Gone for one that has expired."""
+    query = select(Job.result_key, Job.result_name, Job.result_type, Job.finished_at)
+    job = db.session.execute(query.where(Job.id == job_id, Job.user_id == caller.member_id)).one_or_none()
+    if job is None or job.result_name is None:
+        raise NotFound
+    if job.result_key is None or job.finished_at <= clock.now() - RESULTS_KEPT:
+        raise Gone("The result has expired. Ask for it again.", code="result_expired")
+    return job, storage.chunks(job.result_key)
+
+
 def purge() -> int:
-    """Forget the results that have expired, and the service's own jobs of the past; give the number of both."""
-    finished = Job.finished_at <= clock.now() - RESULTS_KEPT
-    own = rows_of(delete(Job).where(finished, Job.user_id.is_(None)))
-    expired = update(Job).where(finished, Job.result_key.is_not(None), Job.result_type.is_not(None))
-    return own + rows_of(expired.values(result_type=None).execution_options(synchronize_session=False))
+    """Forget the service's own jobs of the past, and give their number."""
+    return rows_of(delete(Job).where(_expired(), Job.user_id.is_(None)))
+
+
+def purge_results() -> int:
+    """Remove the files that have expired, first the bytes and then what names them; give their number."""
+    keys = [key for key in db.session.scalars(select(Job.result_key).where(_expired())) if key]
+    for key in keys:
+        storage.delete(key)
+    forget = update(Job).where(Job.result_key.in_(keys)).values(result_key=None)
+    unit_of_work(lambda: rows_of(forget.execution_options(synchronize_session=False)))
+    return len(keys)
+
+
+def _expired() -> ColumnElement[bool]:
+    return Job.finished_at <= clock.now() - RESULTS_KEPT
 
 
 @user_deleting.listen

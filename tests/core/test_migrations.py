@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import Engine, create_engine, inspect, make_url, text
+from sqlalchemy import Engine, inspect, make_url
 
 from app import create_app
 from app.core import migrations
 from app.core.models import NEVER_REUSE_IDS, Base
 from app.extensions import db
 from tests.conftest import dispose
+from tests.postgres import database_on
 
 
 @pytest.fixture
@@ -22,15 +23,10 @@ def empty_app(database_url: str, tmp_path: Any) -> Iterator[Flask]:
     if url.get_backend_name() == "sqlite":
         yield from (app_on(f"sqlite:///{tmp_path / 'empty.db'}"),)
         return
-    server = create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(text("CREATE DATABASE agora_test_empty TEMPLATE template0 ENCODING 'UTF8'"))
-    app = app_on(url.set(database="agora_test_empty").render_as_string(hide_password=False))
-    yield app
-    dispose(app)
-    with server.connect() as connection:
-        connection.execute(text("DROP DATABASE agora_test_empty WITH (FORCE)"))
-    server.dispose()
+    with database_on(database_url) as empty:
+        app = app_on(empty)
+        yield app
+        dispose(app)
 
 
 def app_on(url: str) -> Flask:
