@@ -60,7 +60,7 @@ def _perform(kind: Kind, attempt: Run) -> None:
     except JobCancelled:
         _finish(attempt, CANCELLED)
     except JobPutOff as reason:
-        log.warning("Job %d is put off: %s", job.id, reason)
+        log.warning("Job %d is put off: %s", attempt.job_id, reason)
         _try_again(kind, attempt, error=(reason.code, reason.message))
     except JobFailed as failure:
         _finish(attempt, FAILED, error=(failure.code, failure.message))

@@ -91,6 +91,14 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "no address"),
         ("WEB_THREADS", "-1"),
+        ("SMTP_URL", "mail.example.com"),
+        ("SMTP_URL", "http://mail.example.com"),
+        ("SMTP_URL", "smtp://"),
+        ("SMTP_URL", "smtp://host:99999"),
+        ("SMTP_URL", "smtp://host?tls"),
+        ("SMTP_URL", "smtp://user:password@host"),
+        ("MAIL_FROM", "Agora"),
+        ("MAIL_FROM", "a@example.com\nBcc: b@example.com"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -103,6 +111,14 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch,
 def test_a_postgresql_address_is_given_the_driver_that_is_installed(scheme: str) -> None:
     settings = load_settings("development", {"DATABASE_URL": f"{scheme}://u:p%40@host:5/name?sslmode=require"})
     assert settings["DATABASE_URL"] == "postgresql+psycopg2://u:p%40@host:5/name?sslmode=require"
+
+
+def test_a_mail_server_needs_a_sender_in_production() -> None:
+    server = {**GOOD, "SMTP_URL": "smtp://agora:p%40@mail.example.com:2525?starttls"}
+    with pytest.raises(ConfigError, match="MAIL_FROM is not set"):
+        load_settings("production", server)
+    settings = load_settings("production", {**server, "MAIL_FROM": "Agora <agora@example.com>"})
+    assert settings["SMTP_URL"] == server["SMTP_URL"]
 
 
 def test_production_starts_with_good_settings() -> None:
