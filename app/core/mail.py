@@ -22,7 +22,8 @@ from app.core import clock
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 10.0  # seconds that each step of the conversation may take
+TIMEOUT = 10.0  # seconds that each step of connecting may take
+PATIENCE = 60.0  # seconds for each step thereafter: who hangs up on a server that is still checking sends twice
 PERMANENT = 500  # the least of the replies that mean "never"
 
 
@@ -104,6 +105,8 @@ def _deliver(message: EmailMessage, url: SplitResult, to: str) -> None:
     with closing(_connected(url)) as server:
         if url.username:
             server.login(unquote(url.username), unquote(url.password or ""))
+        if server.sock:
+            server.sock.settimeout(PATIENCE)
         server.send_message(message, _sender(), [to])
         with suppress(OSError):  # The server has the mail already.
             server.quit()

@@ -229,7 +229,8 @@ def test_a_mail_waits_for_a_server_that_is_away_and_is_sent_once_it_is_back(
     work: Work,
     state: str,
 ) -> None:
-    monkeypatch.setattr(mail, "TIMEOUT", 0.3)
+    for name in ("TIMEOUT", "PATIENCE"):
+        monkeypatch.setattr(mail, name, 0.3)
     with ExitStack() as stack:
         set_server(start(stack, state))
         deposit(bank, member.user_id, 5)
