@@ -5,6 +5,7 @@ from app.docs import resources as docs
 from app.files import resources as files
 from app.health import resources as health
 from app.jobs import resources as jobs
+from app.notifications import resources as notifications
 from app.orders import resources as orders
 from app.posts import resources as posts
 from app.products import resources as products
@@ -43,6 +44,8 @@ ROUTES = (
     ("/api/v1/jobs/<id:job_id>", jobs.JobItem),
     ("/api/v1/jobs/<id:job_id>/result", jobs.JobResult),
     ("/api/v1/jobs/<id:job_id>/cancellation", jobs.JobCancellation),
+    ("/api/v1/notifications", notifications.NotificationList),
+    ("/api/v1/notifications/<id:notification_id>", notifications.NotificationItem),
     ("/api/v1/wallet", wallet.Wallet),
     ("/api/v1/wallet/entries", wallet.WalletEntryList),
     ("/api/v1/users/<id:user_id>/wallet", wallet.UserWallet),

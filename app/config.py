@@ -20,10 +20,12 @@ from app.core.settings import (
     currency,
     database_url,
     flag,
+    mail_sender,
     number,
     one_of,
     origins,
     service_url,
+    smtp_url,
     storage_url,
 )
 
@@ -31,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
 SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
 SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
+NO_SENDER = "agora@localhost"
 PLACEHOLDERS = ("only-for-tests", "change", "default", "example", "secret", "password", "replace", "your-", "dev-")
 
 
@@ -102,6 +105,14 @@ SETTINGS = (
         service_url,
     ),
     Setting("RATES_MAX_AGE", 3600, "Seconds for which a rate is fresh, and not asked for again.", number(1, 604800)),
+    Setting(
+        "SMTP_URL",
+        "",
+        "smtp://host, smtp://user:password@host:587?starttls or smtps://...: the mail server. "
+        "Development without one prints mails to the log.",
+        smtp_url,
+    ),
+    Setting("MAIL_FROM", NO_SENDER, "Whom mails come from, like Agora <agora@example.com>.", mail_sender),
     Setting("PAGE_SIZE_DEFAULT", 20, "Items on a page when per_page is not given.", number(1, 1000)),
     Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
     Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),
@@ -209,6 +220,8 @@ def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:
         problems.append("DATABASE_URL is not set.")
     if settings["BROKER_URL"] == "":
         problems.append("BROKER_URL is not set.")
+    if settings["SMTP_URL"] and settings["MAIL_FROM"] == NO_SENDER:
+        problems.append("MAIL_FROM is not set.")
     if any("*" in origin for origin in settings["CORS_ORIGINS"] or ()):
         problems.append("CORS_ORIGINS must name its origins, without a wildcard.")
     return problems

@@ -11,6 +11,8 @@ from app.files import service as files
 from app.files import tasks as thumbnails
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind, Run
+from app.notifications import events as notifications
+from app.notifications import tasks as mails
 from app.orders import tasks as orders
 from app.rates import tasks as rates
 from app.wallet import tasks as wallet
@@ -32,6 +34,13 @@ KINDS = (
     Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
     Kind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),
     Kind("purge", purge, every=timedelta(hours=1)),
+    Kind("email", mails.send_mail, attempts=mails.ATTEMPTS),
 )
 
-LISTENERS: Mapping[str, tuple[Listener, ...]] = {}
+LISTENERS: Mapping[str, tuple[Listener, ...]] = {
+    "order.placed": (notifications.on_order_placed,),
+    "order.completed": (notifications.on_order_completed,),
+    "order.cancelled": (notifications.on_order_cancelled,),
+    "transfer.received": (notifications.on_transfer_received,),
+    "job.finished": (notifications.on_job_finished,),
+}

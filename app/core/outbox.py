@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core import clock
 from app.core.background import ring
 from app.core.headers import request_id
-from app.core.models import NEVER_REUSE_IDS, Created, table_of, text_type
+from app.core.models import NEVER_REUSE_IDS, Base, Created, text_type
 from app.core.transaction import execute, savepoint, unit_of_work
 from app.extensions import db
 
@@ -43,6 +43,9 @@ class Event(Created):
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
+_NEW = insert(Base.metadata.tables[Event.__tablename__]).inline()
+
+
 def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:
     """Hand each event to its ``listeners``, by its name."""
     app.extensions[EXTENSION] = listeners
@@ -50,7 +53,7 @@ def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:
 
 def emit(name: str, /, **payload: Any) -> None:
     """Tell that something has happened: JSON values only. Runs inside a unit of work, and is undone with it."""
-    execute(insert(table_of(Event)).values(name=name, payload=payload, request_id=request_id()))
+    execute(_NEW, {"name": name, "payload": payload, "request_id": request_id()})
     ring(DELIVER)
 
 

@@ -10,6 +10,8 @@ MEMBER = frozenset(
         "post:write",
         "job:read",
         "job:write",
+        "notification:read",
+        "notification:write",
         "todo:read",
         "todo:write",
         "file:read",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,6 +82,24 @@ def service_url(text: str) -> str:
     if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[^?#\s]*)?", text, re.ASCII):
         raise ValueError("must be an address like https://rates.example.com/v1, without a password or a query")
     return text.rstrip("/")
+
+
+def smtp_url(text: str) -> str:
+    """Read the address of a mail server. A password is not sent without encryption."""
+    url = urlsplit(text)
+    encrypted = url.scheme == "smtps" or url.query == "starttls"
+    if url.scheme not in ("smtp", "smtps") or not url.hostname or url.query not in ("", "starttls"):
+        raise ValueError("must be an address like smtp://user:password@host:587?starttls or smtps://host")
+    if url.port == 0 or (url.username and not encrypted):
+        raise ValueError("must be smtps:// or end in ?starttls where it has a password, and name a real port")
+    return text
+
+
+def mail_sender(text: str) -> str:
+    """Read the address that mails come from, with or without a name before it."""
+    if "\n" in text or not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(text)[1]):
+        raise ValueError("must be an address like Agora <agora@example.com>")
+    return text
 
 
 def database_url(text: str) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core import background, migrations
+from app.core import background, mail, migrations
 from app.extensions import db
 from app.jobs.service import worker_is_alive
+from app.notifications.service import mails_are_held_up
 from app.rates import service as rates
 
 log = logging.getLogger(__name__)
@@ -19,12 +20,13 @@ NEEDED = ("database", "migrations")
 
 def readiness() -> dict[str, Any]:
     """Check what the service stands on. Without a broker or a worker it goes on, degraded: jobs and events wait."""
-    checks = dict.fromkeys((*NEEDED, "worker"), False)
+    checks = dict.fromkeys((*NEEDED, "worker", "mail"), False)
     try:
         db.session.execute(text("SELECT 1"))
         checks["database"] = True
         checks["migrations"] = migrations.has_all(db.session.connection())
         checks["worker"] = checks["migrations"] and worker_is_alive()
+        checks["mail"] = checks["migrations"] and mail.is_set_up() and not mails_are_held_up()
     except SQLAlchemyError as error:
         log.warning("Not ready: %s", type(error).__name__)
     checks["broker"] = background.broker_answers()

@@ -20,6 +20,10 @@ class JobFailed(Exception):
         self.message = message
 
 
+class JobPutOff(JobFailed):
+    """The job cannot be done now, and is to be tried again later; at its last attempt it fails for this reason."""
+
+
 class JobCancelled(Exception):
     """Its owner wants the job to stop."""
 

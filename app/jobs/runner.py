@@ -23,7 +23,7 @@ from app.core import clock, storage
 from app.core.outbox import pause_after
 from app.core.transaction import rows_of, unit_of_work
 from app.extensions import db
-from app.jobs.kinds import JobCancelled, JobFailed, JobLost, Kind, Run, kind_of
+from app.jobs.kinds import JobCancelled, JobFailed, JobLost, JobPutOff, Kind, Run, kind_of
 from app.jobs.models import CANCELLED, FAILED, MESSAGE_LENGTH, QUEUED, RUNNING, SUCCEEDED, Job
 from app.jobs.service import RESULTS, tell
 
@@ -53,6 +53,9 @@ def _attempt(kind: Kind, run: Run) -> None:
         _finish(run, **_perform(kind, run))
     except JobLost:
         log.warning("Job %d was taken over", run.job_id)
+    except JobPutOff as reason:
+        log.warning("Job %d is put off: %s", run.job_id, reason)
+        _try_again(kind, run, error=(reason.code, reason.message))
     except Exception:  # Even that its end cannot be stored.
         log.exception("Job %d failed", run.job_id)
         _try_again(kind, run)
@@ -177,10 +180,10 @@ def _finish(
     unit_of_work(work)
 
 
-def _try_again(kind: Kind, run: Run) -> None:
-    """Put the job back, for ever later, or give it up."""
+def _try_again(kind: Kind, run: Run, *, error: tuple[str, str] = UNEXPECTED) -> None:
+    """Put the job back, for ever later, or give it up for this ``error``."""
     if run.attempt >= kind.attempts:
-        _finish(run, status=FAILED, error=UNEXPECTED)
+        _finish(run, status=FAILED, error=error)
         return
     back = {"status": QUEUED, "due_at": clock.now() + pause_after(run.attempt), "rung_at": None}
     unit_of_work(

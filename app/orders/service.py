@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import case, insert, or_, select, update
 
-from app.core import clock
+from app.core import clock, outbox
 from app.core.caller import Caller
 from app.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from app.core.models import Parts, Record, where_either
@@ -85,6 +85,7 @@ def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:
         for line in lines
     ]
     db.session.execute(insert(OrderLine), [{**row, "order_id": order.id} for row in rows])
+    _tell("order.placed", order, by=caller.member_id)
     return {**order._mapping, "lines": rows}
 
 
@@ -163,13 +164,14 @@ def complete_order(caller: Caller, order: Order) -> dict[str, Any]:
     """Pay the seller from the escrow. Raises Forbidden for others than the buyer, Conflict unless it is placed."""
     if caller.id != order.buyer_id:
         raise Forbidden("Only the buyer completes an order.")
-    _complete(order)
+    _complete(order, by=caller.id)
     return get_order(caller, order.id)
 
 
-def _complete(order: Order) -> None:
+def _complete(order: Order, *, by: int | None) -> None:
     _leave(order, COMPLETED)
     _pay_out(order, "payout", order.seller_id)
+    _tell("order.completed", order, by=by)
 
 
 def cancel_order(caller: Caller, order: Order) -> dict[str, Any]:
@@ -177,6 +179,7 @@ def cancel_order(caller: Caller, order: Order) -> dict[str, Any]:
     _leave(order, CANCELLED)
     _give_stock_back(order)
     _pay_out(order, "refund", order.buyer_id)
+    _tell("order.cancelled", order, by=caller.member_id)
     return get_order(caller, order.id)
 
 
@@ -185,6 +188,12 @@ def _leave(order: Order, status: str) -> None:
         raise Conflict(f"The order is {order.status} already.", code="order_not_open")
     order.status = status
     db.session.flush()
+
+
+def _tell(event: str, order: Order | Record, *, by: int | None) -> None:
+    """Tell what has become of an order, and which member did it; None: time."""
+    parties = {"buyer_id": order.buyer_id, "seller_id": order.seller_id}
+    outbox.emit(event, order_id=order.id, **parties, total=order.total, by=by)
 
 
 def _pay_out(order: Order, kind: str, user_id: int) -> None:
@@ -213,7 +222,7 @@ def complete_due_order(order_id: int) -> bool:
     order = _locked(order_id)
     if order is None or order.status != PLACED:
         return False
-    _complete(order)
+    _complete(order, by=None)
     return True
 
 

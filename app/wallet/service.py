@@ -5,6 +5,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import bindparam, case, delete, func, select
 
+from app.core import outbox
 from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.models import Parts, Query, Record, where_either
@@ -100,13 +101,13 @@ def create_transfer(caller: Caller, *, receiver_id: int, amount: int, memo: str)
     if receiver_id == caller.member_id:
         raise ValidationFailed(errors={"receiver_id": ["You cannot send credits to yourself."]})
     sender, receiver = locked(caller.member_id, receiver_id)
-    return move(Movement("transfer", sender, receiver, amount, memo))
+    return _told(move(Movement("transfer", sender, receiver, amount, memo)))
 
 
 def deposit(*, user_id: int, amount: int, memo: str) -> Moved:
     """Issue credits (minor units) to a member. Raises NotFound."""
     member, issuing = locked(user_id, issuing=True)
-    return move(Movement("deposit", issuing, member, amount, memo))
+    return _told(move(Movement("deposit", issuing, member, amount, memo)))
 
 
 def withdraw(*, user_id: int, amount: int, memo: str) -> Moved:
@@ -131,7 +132,15 @@ def reverse(transfer_id: int) -> Moved:
     sender, receiver = accounts if transfer.receiver_id is not None else reversed(accounts)
     if db.session.scalar(select(Transfer.id).where(Transfer.reverses == transfer_id)) is not None:
         raise refusal
-    return move(Movement("reversal", sender, receiver, transfer.amount, reverses=transfer_id))
+    return _told(move(Movement("reversal", sender, receiver, transfer.amount, reverses=transfer_id)))
+
+
+def _told(moved: Moved) -> Moved:
+    """Tell a member of the credits that another, or the community, has sent."""
+    if moved.receiver_id is not None:
+        parties = {"sender_id": moved.sender_id, "receiver_id": moved.receiver_id}
+        outbox.emit("transfer.received", transfer_id=moved.id, kind=moved.kind, **parties, amount=moved.amount)
+    return moved
 
 
 @user_deleting.listen

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from app.core.models import Base
+from app.core.transaction import unit_of_work
 from app.extensions import db
+from app.notifications.models import Notification
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, ask_for_job
 from tests.contract.routes import ROUTES, Route, names
@@ -41,6 +43,7 @@ BODIES: dict[str, Json] = {
     "deposits": {"user_id": 1, "amount": 100},
     "withdrawals": {"user_id": 1, "amount": 9},
     "transfers": {"receiver_id": 2, "amount": 11},
+    "notification_id": {"read": True},
 }
 
 
@@ -75,7 +78,16 @@ def stocked(as_user: AsUser) -> CheckedClient:
         assert member.post(f"/api/v1/{word}", json=BODIES[word]).status_code == 201
     assert [ask_for_job(admin) for _ in range(3)] == [1, 2, 3]
     assert admin.post("/api/v1/files", **uploaded()).status_code == 201
+    add_notifications(admin, 3)
     return admin
+
+
+def add_notifications(member: CheckedClient, number: int) -> None:
+    """Let the member be told of transfers."""
+    data = {"transfer_id": 1, "kind": "deposit", "sender_id": None, "receiver_id": member.user_id, "amount": 1}
+    rows = [{"user_id": member.user_id, "kind": "transfer_received", "data": data} for _ in range(number)]
+    with member.application.app_context():
+        unit_of_work(lambda: db.session.execute(insert(Notification), rows))
 
 
 def empty_the_account(admin: CheckedClient) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, ask_for_job
 from tests.contract.routes import BODIES, LISTS, ROUTES, Route, names
+from tests.contract.test_dry_run import add_notifications
 
 PRODUCT = {"name": "Name", "price": 1, "stock": 1}
 NOT_JSON = {
@@ -54,6 +55,7 @@ def owner(as_user: AsUser) -> CheckedClient:
     for url, body in (("posts", {"title": "t", "content": "c"}), ("todos", {"task": "x"}), ("products", PRODUCT)):
         assert member.post(f"/api/v1/{url}", json=body).get_json()["id"] == 1
     assert ask_for_job(member) == 1
+    add_notifications(member, 1)
     return member
 
 

@@ -21,6 +21,7 @@ from app.wallet.models import Account, Entry, Transfer
 from tests.client import CheckedClient
 from tests.conftest import AsUser, Counter
 from tests.contract.routes import LISTS, Route, names
+from tests.contract.test_dry_run import add_notifications
 
 ROWS = 130
 
@@ -52,6 +53,7 @@ def reader(app: Flask, as_user: AsUser) -> CheckedClient:
     ]
     with app.app_context():
         unit_of_work(lambda: [db.session.execute(insert(model), values) for model, values in filling])
+    add_notifications(member, ROWS)
     return member
 
 

@@ -25,7 +25,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /auth/permissions": 1,
     "GET /api/v1/users": 3,
     "POST /api/v1/users": 1,
-    "DELETE /api/v1/users/<id:user_id>": 14,
+    "DELETE /api/v1/users/<id:user_id>": 16,
     "GET /api/v1/users/<id:user_id>": 2,
     "PATCH /api/v1/users/<id:user_id>": 7,
     "PUT /api/v1/users/<id:user_id>": 7,
@@ -56,22 +56,25 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "PUT /api/v1/products/<id:product_id>": 5,
     "GET /api/v1/rates/<string:currency>": 1,  # the community's own
     "GET /api/v1/orders": 4,
-    "POST /api/v1/orders": (11, 9),
+    "POST /api/v1/orders": (12, 10),
     "GET /api/v1/orders/<id:order_id>": 3,
-    "POST /api/v1/orders/<id:order_id>/completion": (10, 8),
-    "POST /api/v1/orders/<id:order_id>/cancellation": (13, 11),
+    "POST /api/v1/orders/<id:order_id>/completion": (11, 9),
+    "POST /api/v1/orders/<id:order_id>/cancellation": (14, 12),
     "GET /api/v1/jobs": 3,
     "GET /api/v1/jobs/<id:job_id>": 2,
     "POST /api/v1/jobs/<id:job_id>/cancellation": 5,
+    "GET /api/v1/notifications": 3,
+    "GET /api/v1/notifications/<id:notification_id>": 2,
+    "PATCH /api/v1/notifications/<id:notification_id>": 4,
     "GET /api/v1/wallet": 2,
     "GET /api/v1/wallet/entries": 3,
     "GET /api/v1/users/<id:user_id>/wallet": 2,
     "GET /api/v1/users/<id:user_id>/wallet/entries": 4,
     "GET /api/v1/transfers": 3,
-    "POST /api/v1/transfers": (5, 3),
+    "POST /api/v1/transfers": (6, 4),
     "GET /api/v1/transfers/<id:transfer_id>": 2,
     "POST /api/v1/transfers/<id:transfer_id>/reversal": (7, 5),
-    "POST /api/v1/deposits": (5, 3),
+    "POST /api/v1/deposits": (6, 4),
     "POST /api/v1/withdrawals": (5, 3),
     "GET /api/v1/ledger": 3,
     "GET /": 0,
@@ -79,7 +82,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /docs/<string:name>": 0,
     "GET /openapi.json": 0,
     "GET /health": 0,
-    "GET /health/ready": 3,  # one more asks PostgreSQL whether there is a table of migrations
+    "GET /health/ready": 4,  # one more asks PostgreSQL whether there is a table of migrations
 }
 
 

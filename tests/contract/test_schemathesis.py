@@ -21,7 +21,7 @@ from app import create_app
 from app.core.gate import READING
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, ask_for_job, new_client
-from tests.contract.test_dry_run import uploaded
+from tests.contract.test_dry_run import add_notifications, uploaded
 
 Case = AnyCase[Any]
 
@@ -110,6 +110,8 @@ class Stage:
             "todo_id": self.admin.post("/api/v1/todos", json={"task": "t"}).get_json()["id"],
             "job_id": ask_for_job(self.admin),
         }
+        add_notifications(self.admin, 1)
+        self.ids["notification_id"] = self.admin.get("/api/v1/notifications").get_json()["notifications"][0]["id"]
 
     def complete(self, case: Case) -> None:
         """Put into a request what no document can tell, but leave what was made bad on purpose.

@@ -99,6 +99,14 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
         ("RATES_URL", "https://user:hidden@rates.example.com"),
         ("RATES_URL", "http://127.0.0.1:port"),
         ("RATES_URL", "http://[::1"),
+        ("SMTP_URL", "mail.example.com"),
+        ("SMTP_URL", "http://mail.example.com"),
+        ("SMTP_URL", "smtp://"),
+        ("SMTP_URL", "smtp://host:99999"),
+        ("SMTP_URL", "smtp://host?tls"),
+        ("SMTP_URL", "smtp://user:password@host"),
+        ("MAIL_FROM", "Agora"),
+        ("MAIL_FROM", "a@example.com\nBcc: b@example.com"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -127,6 +135,14 @@ def test_development_asks_its_own_rate_service_and_production_none() -> None:
 def test_a_broker_is_redis_or_rabbitmq(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("BROKER_URL", url)
     assert load_settings()["BROKER_URL"] == url
+
+
+def test_a_mail_server_needs_a_sender_in_production() -> None:
+    server = {**GOOD, "SMTP_URL": "smtp://agora:p%40@mail.example.com:2525?starttls"}
+    with pytest.raises(ConfigError, match="MAIL_FROM is not set"):
+        load_settings("production", server)
+    settings = load_settings("production", {**server, "MAIL_FROM": "Agora <agora@example.com>"})
+    assert settings["SMTP_URL"] == server["SMTP_URL"]
 
 
 def test_production_starts_with_good_settings() -> None:

@@ -1,0 +1,136 @@
+"""Mail to one person: text and HTML from templates, handed to the SMTP server of the settings.
+
+Sending talks to another machine, so only jobs do it. Every step has a time limit. A server that is away or says "later"
+raises MailPutOff, one that refuses this mail for good raises MailRefused (RFC 5321, section 4.2.1).
+"""
+
+import logging
+import smtplib
+import ssl
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from flask import current_app, g, render_template
+
+from app.core import clock
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 10.0  # seconds that each step of connecting may take
+PATIENCE = 60.0  # seconds for each step thereafter: who hangs up on a server that is still checking sends twice
+PERMANENT = 500  # the least of the replies that mean "never"
+
+
+class MailRefused(Exception):
+    """The server will never take this mail."""
+
+
+class MailPutOff(Exception):
+    """The server is away, or does not take the mail now."""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail: the address, the subject, the name of its templates below ``templates/mail`` and what they show.
+
+    ``key`` tells it from all others: sent again, it has the same Message-ID, so that a repeat can be recognised.
+    """
+
+    to: str
+    subject: str
+    template: str
+    values: Mapping[str, Any]
+    key: str
+
+
+def is_set_up() -> bool:
+    """Tell whether mails go anywhere: to a server, or, outside of production, to the log."""
+    return bool(current_app.config["SMTP_URL"]) or current_app.config["FLASK_ENV"] != "production"
+
+
+def send(mail: Mail) -> None:
+    """Send ``mail`` now. Raises MailRefused, or MailPutOff where it may succeed later.
+
+    Without a server it is written to the log.
+    """
+    message = _message(mail)
+    url = urlsplit(current_app.config["SMTP_URL"])
+    if not url.hostname:
+        body = message.get_body(("plain",))
+        log.info("Mail to %s: %s\n%s", mail.to, mail.subject, body.get_content() if body else "")
+        return
+    try:
+        _deliver(message, url, mail.to)
+    except smtplib.SMTPRecipientsRefused as refusal:
+        code, words = refusal.recipients[mail.to]
+        raise _refused(code, words) from None
+    except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refusal:
+        raise _refused(refusal.smtp_code, refusal.smtp_error) from None
+    except OSError as error:  # Of the network, of TLS, and whatever else SMTP has gone wrong with.
+        raise MailPutOff(f"The mail server cannot be used now: {type(error).__name__}.") from error
+
+
+def _message(mail: Mail) -> EmailMessage:
+    """Write the mail. Its headers hold no word of a person's but the address, which is checked at sign-up."""
+    message = EmailMessage(policy=policy.SMTP)
+    message["Message-ID"] = f"<{mail.key}@{_domain()}>"
+    message["Date"] = clock.now()
+    message["From"] = current_app.config["MAIL_FROM"]
+    message["To"] = mail.to
+    message["Subject"] = mail.subject
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it.
+    if g.get("request_id"):
+        message["X-Request-ID"] = g.request_id
+    text, html = (render_template(f"mail/{mail.template}.{kind}", **mail.values) for kind in ("txt", "html"))
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def _sender() -> str:
+    return parseaddr(current_app.config["MAIL_FROM"])[1]
+
+
+def _domain() -> str:
+    return _sender().rpartition("@")[2]
+
+
+def _deliver(message: EmailMessage, url: SplitResult, to: str) -> None:
+    with closing(_connected(url)) as server:
+        if url.username:
+            server.login(unquote(url.username), unquote(url.password or ""))
+        if server.sock:
+            server.sock.settimeout(PATIENCE)
+        server.send_message(message, _sender(), [to])
+        with suppress(OSError):  # The server has the mail already.
+            server.quit()
+
+
+def _connected(url: SplitResult) -> smtplib.SMTP:
+    """Connect, and encrypt where the settings say so; never less than they say."""
+    host, context = url.hostname or "", ssl.create_default_context()
+    if url.scheme == "smtps":
+        return smtplib.SMTP_SSL(host, url.port or 465, _domain(), timeout=TIMEOUT, context=context)
+    encrypted = url.query == "starttls"
+    server = smtplib.SMTP(host, url.port or (587 if encrypted else 25), _domain(), timeout=TIMEOUT)
+    if encrypted:
+        try:
+            server.starttls(context=context)
+        except OSError:
+            server.close()
+            raise
+    return server
+
+
+def _refused(code: int, words: bytes | str) -> Exception:
+    """Tell a refusal for good from one for now. The server's words may quote the address: they go to the log alone."""
+    log.warning("The mail server answers %d %r", code, words)
+    if code >= PERMANENT:
+        return MailRefused(f"The mail server has refused the mail for good (reply {code}).")
+    return MailPutOff(f"The mail server does not take the mail now (reply {code}).")

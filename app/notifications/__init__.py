@@ -1,0 +1,1 @@
+"""Notifications: what members are told, at their account and by e-mail."""

@@ -1,0 +1,54 @@
+"""Notifications at their URLs."""
+
+from typing import Any
+
+from app.core.caller import Caller
+from app.core.endpoint import endpoint
+from app.core.errors import NotFound
+from app.core.listing import Filter, Listing
+from app.core.resource import Resource
+from app.notifications import service
+from app.notifications.models import Notification
+from app.notifications.schemas import NotificationSchema
+
+NOTIFICATIONS = Listing(
+    "notifications",
+    NotificationSchema,
+    Notification,
+    sort={"created_at": Notification.created_at},
+    filters={
+        "kind": Filter(Notification.kind),
+        "read": Filter(Notification.read),
+        "created_at": Filter(Notification.created_at),
+    },
+    extend=service.all_shown,
+)
+
+
+class NotificationList(Resource):
+    """The caller's notifications."""
+
+    @endpoint(permission="notification:read", listing=NOTIFICATIONS)
+    def get(self, caller: Caller) -> Any:
+        """List what you have been told."""
+        return service.list_notifications(caller)
+
+
+class NotificationItem(Resource):
+    """One of the caller's notifications."""
+
+    @endpoint(permission="notification:read", answer=NotificationSchema, errors=(NotFound,))
+    def get(self, caller: Caller, notification_id: int) -> Any:
+        """Read one of your notifications."""
+        return service.get_notification(caller, notification_id)
+
+    @endpoint(
+        permission="notification:write",
+        target=service.own_notification,
+        body=NotificationSchema,
+        answer=NotificationSchema,
+        errors=(NotFound,),
+    )
+    def patch(self, caller: Caller, notification: Notification, **changes: Any) -> Any:
+        """Note that you have seen a notification, or have not: `read`."""
+        return service.update_notification(caller, notification, **changes)

@@ -1,0 +1,105 @@
+"""The rules of notifications."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import aliased
+
+from app.core import mail
+from app.core.caller import Caller
+from app.core.errors import NotFound
+from app.core.models import Query, Record
+from app.extensions import db
+from app.jobs.models import QUEUED, Job
+from app.jobs.service import enqueue
+from app.notifications.messages import message_of
+from app.notifications.models import Notification
+from app.users.models import User
+from app.users.service import user_deleting
+
+EMAIL = "email"  # the kind of the jobs that send mails
+
+Person = aliased(User)
+STORED = (
+    Notification.id,
+    Notification.user_id,
+    Notification.kind,
+    Notification.data,
+    Notification.read,
+    Notification.created_at,
+    Notification.updated_at,
+    Person.name.label("person"),
+)
+ALL = select(*STORED).outerjoin(Person, Person.id == Notification.person_id)
+
+
+def notify(user_id: int, kind: str, data: Mapping[str, Any], *, person_id: int | None = None) -> None:
+    """Tell a member something, and ask for a mail that does so too. Runs inside a unit of work.
+
+    Takes what it is about (JSON; no words of others, which could not be erased) and whom the sentence names. A member
+    who has been deleted meanwhile is told nothing; one who is being deleted is waited for.
+    """
+    there = select(User.id).where(User.id == user_id, User.deleted_at.is_(None))
+    if db.session.scalar(there.with_for_update(read=True, key_share=True)) is None:
+        return
+    new = insert(Notification).values(user_id=user_id, kind=kind, data=dict(data), person_id=person_id)
+    notification_id = db.session.scalar(new.returning(Notification.id))
+    if mail.is_set_up():
+        enqueue(EMAIL, params={"notification_id": notification_id})
+
+
+def shown(notification: Record) -> dict[str, Any]:
+    """Give a notification as its owner reads it."""
+    names = ("id", "user_id", "kind", "data", "read", "created_at", "updated_at")
+    values = {name: getattr(notification, name) for name in names}
+    user_id = values.pop("user_id")
+    message = message_of(values["kind"], values["data"], user_id=user_id, person=notification.person)
+    return {**values, "message": message}
+
+
+def all_shown(notifications: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give notifications as their owner reads them."""
+    return [shown(notification) for notification in notifications]
+
+
+def list_notifications(caller: Caller) -> Query:
+    """Give the query of the caller's notifications."""
+    return ALL.where(Notification.user_id == caller.member_id)
+
+
+def get_notification(caller: Caller, notification_id: int) -> dict[str, Any]:
+    """Give one of the caller's notifications. Raises NotFound."""
+    found = db.session.execute(list_notifications(caller).where(Notification.id == notification_id)).one_or_none()
+    if found is None:
+        raise NotFound
+    return shown(found)
+
+
+def own_notification(caller: Caller, notification_id: int) -> Notification:
+    """Give one of the caller's notifications, locked, to be changed. Raises NotFound."""
+    own = select(Notification).where(Notification.id == notification_id, Notification.user_id == caller.member_id)
+    notification = db.session.scalars(own.with_for_update()).one_or_none()
+    if notification is None:
+        raise NotFound
+    return notification
+
+
+def update_notification(caller: Caller, notification: Notification, **changes: Any) -> dict[str, Any]:
+    """Note whether the member has seen it."""
+    for name, value in changes.items():
+        setattr(notification, name, value)
+    db.session.flush()
+    return get_notification(caller, notification.id)
+
+
+def mails_are_held_up() -> bool:
+    """Tell whether a mail waits to be tried again."""
+    waiting = select(Job.id).where(Job.status == QUEUED, Job.kind == EMAIL, Job.attempts > 0)
+    return db.session.scalar(waiting.limit(1)) is not None
+
+
+@user_deleting.listen
+def erase_notifications(user: User) -> None:
+    """Erase the notifications of a member who is being deleted."""
+    db.session.execute(delete(Notification).where(Notification.user_id == user.id))
