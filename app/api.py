@@ -7,6 +7,7 @@ from app.jobs import resources as jobs
 from app.orders import resources as orders
 from app.posts import resources as posts
 from app.products import resources as products
+from app.reports import resources as reports
 from app.todos import resources as todos
 from app.users import resources as users
 from app.wallet import resources as wallet
@@ -36,6 +37,7 @@ ROUTES = (
     ("/api/v1/jobs/<id:job_id>", jobs.JobItem),
     ("/api/v1/jobs/<id:job_id>/result", jobs.JobResult),
     ("/api/v1/jobs/<id:job_id>/cancellation", jobs.JobCancellation),
+    ("/api/v1/reports", reports.ReportList),
     ("/api/v1/wallet", wallet.Wallet),
     ("/api/v1/wallet/entries", wallet.WalletEntryList),
     ("/api/v1/users/<id:user_id>/wallet", wallet.UserWallet),

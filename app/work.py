@@ -10,6 +10,8 @@ from app.core.transaction import unit_of_work
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind, Run
 from app.orders import tasks as orders
+from app.reports import tasks as reports
+from app.reports.service import REPORT
 from app.wallet import tasks as wallet
 
 
@@ -24,6 +26,7 @@ def purge(_run: Run) -> dict[str, int]:
 
 
 KINDS = (
+    Kind(REPORT, reports.write_report),
     Kind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
     Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
     Kind("purge", purge, every=timedelta(hours=1)),

@@ -1,7 +1,8 @@
 """The unit of work: the only place that commits."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar, cast
 
 from sqlalchemy import CursorResult, Delete, Update
@@ -74,6 +75,23 @@ def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
     for action in actions:
         action()
     return result
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Read, inside the block, all as of one moment, however long it takes, without keeping anyone from writing.
+
+    PostgreSQL does so in REPEATABLE READ, SQLite in any transaction that reads from its write-ahead log.
+    """
+    db.session.close()
+    try:
+        if db.engine.dialect.name == "postgresql":
+            db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        else:
+            db.session.connection().exec_driver_sql("BEGIN")
+        yield
+    finally:
+        db.session.close()
 
 
 def after_commit(action: Callable[[], None]) -> None:

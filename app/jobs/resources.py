@@ -45,7 +45,7 @@ class JobItem(Resource):
 class JobResult(Resource):
     """The file that a job has made."""
 
-    @endpoint(permission="job:read", media_type="application/octet-stream", errors=(NotFound, Gone))
+    @endpoint(permission="job:read", media_type="*/*", errors=(NotFound, Gone))
     def get(self, caller: Caller, job_id: int) -> Response:
         """Fetch what a job has made: a report, or the list of an import's bad rows. 410 after 7 days."""
         result, content = service.open_result(caller, job_id)
