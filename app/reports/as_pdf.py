@@ -15,7 +15,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, KeepTogether, LongTable, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, LongTable, Paragraph, SimpleDocTemplate, Spacer
 from reportlab.platypus import Table as Grid
 
 from app.reports import fonts
@@ -25,8 +25,10 @@ from app.reports.content import Column, Is, Period, Report, Table, Values
 MOST_ROWS = 2_000  # of each table; some forty pages
 AUTHOR = "Agora"
 MARGIN = 48  # points, as all sizes here
+FRAME_PADDING = 6  # that a page adds to its margins
 WIDTH = A4[0] - 2 * MARGIN
 SIZE = 8
+LEAST_ROOM = 110  # for a heading with a few rows; with less, it begins a page
 PADDING = 5
 INK = HexColor("#1b2733")
 SHADE = HexColor("#f3f6f8")
@@ -37,7 +39,7 @@ PLAIN = ParagraphStyle("plain", fontName=fonts.REGULAR, fontSize=9, leading=13, 
 CELL = ParagraphStyle("cell", PLAIN, fontSize=SIZE, leading=SIZE + 2.5, textColor=INK)
 TITLE = ParagraphStyle("title", PLAIN, fontName=fonts.BOLD, fontSize=20, leading=26, textColor=INK)
 OWNER = ParagraphStyle("owner", PLAIN, fontSize=12, leading=17, textColor=INK)
-HEADING = ParagraphStyle("heading", TITLE, fontSize=11, leading=14, spaceBefore=16, spaceAfter=6, keepWithNext=True)
+HEADING = ParagraphStyle("heading", TITLE, fontSize=11, leading=14, spaceBefore=16, spaceAfter=6)
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,15 @@ def _kept(table: Table) -> Kept:
 def write(report: Report, kept: tuple[Kept, ...], path: Path) -> None:
     """Write the report, of whose tables that much was kept, to ``path``."""
     fonts.load()
-    about = f"{report.title}, {_period(report.period)}"
     document = SimpleDocTemplate(
         str(path),
         pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
+        leftMargin=MARGIN - FRAME_PADDING,
+        rightMargin=MARGIN - FRAME_PADDING,
         topMargin=MARGIN,
         bottomMargin=MARGIN + 12,
-        title=about,
-        subject=report.owner,
+        title=f"{report.title} \u2013 {report.owner}",
+        subject=_period(report.period),
         author=AUTHOR,
         creator=AUTHOR,
         producer=AUTHOR,
@@ -142,6 +143,7 @@ def _story(report: Report, kept: tuple[Kept, ...]) -> Iterator[Flowable]:
         yield KeepTogether([_paragraph("By month", HEADING), bars(report, months.rows, WIDTH)])
     for part in kept:
         if part.rows:
+            yield CondPageBreak(LEAST_ROOM)
             yield _paragraph(part.table.title, HEADING)
             if part.number > len(part.rows):
                 yield _paragraph(_shortened(part), PLAIN)
@@ -183,13 +185,12 @@ def _totals(report: Report) -> Grid:
 def _grid(part: Kept) -> LongTable:
     columns = part.table.columns
     cells = [[_text(column, value) for column, value in zip(columns, values, strict=True)] for values in part.rows]
-    totals = [_text(column, total) for column, total in zip(columns, part.sums, strict=True)]
+    totals = ["Total", *(_text(column, total) for column, total in zip(columns[1:], part.sums[1:], strict=True))]
     widths = _widths(columns, [[column.title for column in columns], *cells, totals])
     for row in cells:
         for number, column in enumerate(columns):
             if column.kind is Is.TEXT:
                 row[number] = _paragraph(row[number], CELL)
-    totals[0] = "Total"
     right = [number for number, column in enumerate(columns) if column.is_numeric]
     style = [
         *_common_style(),

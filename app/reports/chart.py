@@ -11,8 +11,8 @@ from app.reports.content import Report, Values
 from app.reports.fonts import REGULAR
 
 MOST_MONTHS = 24
-HEIGHT = 170  # points, as all sizes here
-LEFT, BOTTOM = 62, 40
+HEIGHT = 160  # points, as all sizes here
+LEFT, BOTTOM = 62, 26
 WIDEST = 60  # of a month
 COLOURS = (HexColor("#1f5c7a"), HexColor("#d98c3f"), HexColor("#8fb8a8"))
 GREY = HexColor("#55606a")
@@ -50,8 +50,9 @@ def _style(chart: VerticalBarChart) -> None:
         axis.labels.fontName, axis.labels.fontSize, axis.labels.fillColor = REGULAR, 6.5, GREY
         axis.strokeColor, axis.visibleTicks = RULE, False
     chart.categoryAxis.labels.dy = -4
+    chart.categoryAxis.labels.boxAnchor, chart.categoryAxis.labels.textAnchor = "n", "middle"
     value = chart.valueAxis
-    value.valueMin = 0
+    value.valueMin, value.rangeRound = 0, "ceiling"
     if not any(map(any, chart.data)):
         value.valueMax = 1
     value.visibleGrid, value.gridStrokeColor, value.gridStrokeWidth = True, RULE, 0.4
@@ -63,8 +64,9 @@ def _legend(titles: Sequence[str], width: float) -> Legend:
     legend = Legend()
     legend.x, legend.y, legend.boxAnchor = width, HEIGHT, "ne"
     legend.alignment, legend.columnMaximum, legend.deltax = "right", 1, 12
+    legend.autoXPadding = 12
     legend.dx = legend.dy = 7
     legend.fontName, legend.fontSize, legend.fillColor = REGULAR, 7.5, GREY
-    legend.strokeWidth = 0
+    legend.strokeColor, legend.dxTextSpace = None, 4
     legend.colorNamePairs = list(zip(COLOURS, titles, strict=False))
     return legend

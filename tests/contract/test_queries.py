@@ -55,6 +55,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /api/v1/jobs": 3,
     "GET /api/v1/jobs/<id:job_id>": 2,
     "POST /api/v1/jobs/<id:job_id>/cancellation": 4,
+    "POST /api/v1/reports": 2,
     "GET /api/v1/wallet": 2,
     "GET /api/v1/wallet/entries": 3,
     "GET /api/v1/users/<id:user_id>/wallet": 2,
