@@ -104,7 +104,7 @@ class _NumberedPages(Canvas):  # type: ignore[misc]
 
     def __init__(self, *args: Any, report: Report, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._foot = fonts.shown(f"{report.title} \u2013 {report.owner}")
+        self._foot = f"{report.title} \u2013 {_period(report.period)}"
         self._kept_pages: list[dict[str, Any]] = []
         written_at = report.period.until.strftime("D:%Y%m%d%H%M%S+00'00'")
         self.setDateFormatter(lambda *_: written_at)

@@ -112,8 +112,8 @@ class Stage:
         """Put into a request what no document can tell, but leave what was made bad on purpose.
 
         That is: ids that exist, a tag that matches, the caller's password, a new one of all kinds of characters,
-        another member to deal with, a period that is over, that a cursor is the service's own and excludes a page, that keys to sort by and
-        products to order differ.
+        another member to deal with, a period that is over, that a cursor is the service's own and excludes a page,
+        that keys to sort by and products to order differ.
         """
         assert case.meta
         negative = case.meta.is_negative_at

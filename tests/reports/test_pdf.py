@@ -86,13 +86,13 @@ def busy(app: Flask, as_user: AsUser) -> Any:
     transfers = [{"kind": "deposit", "receiver_id": member.user_id, "amount": 1, "created_at": now}] * MANY
 
     def fill() -> None:
-        accounts = [
+        accounts: list[dict[str, Any]] = [
             {"kind": "issuing", "user_id": None, "balance": -MANY},
             {"kind": "member", "user_id": member.user_id, "balance": MANY},
         ]
         db.session.execute(insert(Account), accounts)
         db.session.execute(insert(Transfer), transfers)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"transfer_id": n, "account_id": account, "amount": amount, "balance_after": n * amount, "created_at": now}
             for n in range(1, MANY + 1)
             for account, amount in ((1, -1), (2, 1))
