@@ -4,12 +4,14 @@ from app.auth import resources as auth
 from app.docs import resources as docs
 from app.files import resources as files
 from app.health import resources as health
+from app.imports import resources as imports
 from app.jobs import resources as jobs
 from app.notifications import resources as notifications
 from app.orders import resources as orders
 from app.posts import resources as posts
 from app.products import resources as products
 from app.rates import resources as rates
+from app.reports import resources as reports
 from app.todos import resources as todos
 from app.users import resources as users
 from app.wallet import resources as wallet
@@ -46,6 +48,8 @@ ROUTES = (
     ("/api/v1/jobs/<id:job_id>/cancellation", jobs.JobCancellation),
     ("/api/v1/notifications", notifications.NotificationList),
     ("/api/v1/notifications/<id:notification_id>", notifications.NotificationItem),
+    ("/api/v1/imports", imports.ImportList),
+    ("/api/v1/reports", reports.ReportList),
     ("/api/v1/wallet", wallet.Wallet),
     ("/api/v1/wallet/entries", wallet.WalletEntryList),
     ("/api/v1/users/<id:user_id>/wallet", wallet.UserWallet),

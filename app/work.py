@@ -9,12 +9,15 @@ from app.core.outbox import Listener
 from app.core.transaction import unit_of_work
 from app.files import service as files
 from app.files import tasks as thumbnails
+from app.imports import service as imports
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind, Run
 from app.notifications import events as notifications
 from app.notifications import tasks as mails
 from app.orders import tasks as orders
 from app.rates import tasks as rates
+from app.reports import tasks as reports
+from app.reports.service import REPORT
 from app.wallet import tasks as wallet
 
 
@@ -29,7 +32,9 @@ def purge(_run: Run) -> dict[str, int]:
 
 
 KINDS = (
+    Kind(imports.KIND, imports.perform_import, attempts=5),
     Kind(thumbnails.KIND, thumbnails.make, attempts=10),
+    Kind(REPORT, reports.write_report),
     Kind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
     Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
     Kind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),

@@ -40,6 +40,15 @@ def include_name(name: str | None, kind: str, _parents: Any) -> bool:
     return kind != "table" or name in Base.metadata.tables
 
 
+def include_object(item: Any, _name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
+    """Leave out of a comparison on SQLite the indexes that are PostgreSQL's alone."""
+    return kind != "index" or "using" not in item.dialect_options["postgresql"] or not _on_sqlite()
+
+
+def _on_sqlite() -> bool:
+    return bool(context.get_context().dialect.name == "sqlite")
+
+
 def run_online() -> None:
     """Migrate over a connection of the app's engine."""
     engine = current_app.extensions["migrate"].db.engine
@@ -62,6 +71,7 @@ def run_online() -> None:
             process_revision_directives=number_revision,
             render_item=render_item,
             include_name=include_name,
+            include_object=include_object,
             render_as_batch=engine.dialect.name == "sqlite",
             compare_type=True,
             transaction_per_migration=True,

@@ -22,10 +22,18 @@ MEMBER = frozenset(
         "wallet:read",
         "transfer:read",
         "transfer:write",
+        "report:write",
     }
 )
 MODERATOR = MEMBER | {"post:moderate", "product:moderate"}
-TREASURER = MEMBER | {"wallet:audit", "transfer:audit", "transfer:reverse", "credit:issue", "ledger:read"}
+TREASURER = MEMBER | {
+    "wallet:audit",
+    "transfer:audit",
+    "transfer:reverse",
+    "credit:issue",
+    "ledger:read",
+    "report:community",
+}
 ADMIN = MODERATOR | TREASURER | {"user:manage"}
 
 ROLES = {"member": MEMBER, "moderator": MODERATOR, "treasurer": TREASURER, "admin": ADMIN}

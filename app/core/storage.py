@@ -105,6 +105,18 @@ def open_file(key: str) -> "StoredFile":
         return obstore.open_reader(_store(), key, buffer_size=BUFFER)
 
 
+def copy(key: str, file: IO[bytes]) -> None:
+    """Write what is stored under ``key`` to ``file``, piece by piece, and go back to its beginning.
+
+    Raises ServiceUnavailable, or NotFound.
+    """
+    stored = open_file(key)
+    with _answering():
+        while piece := stored.read(BUFFER):
+            file.write(piece)
+    file.seek(0)
+
+
 def delete(key: str) -> None:
     """Remove what is stored under ``key``, if anything is. Raises ServiceUnavailable."""
     with _answering(), suppress(FileNotFoundError):  # Another sweeper was faster.

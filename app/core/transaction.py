@@ -82,6 +82,24 @@ def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
     return result
 
 
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Read, inside the block, all as of one moment, however long it takes, without keeping anyone from writing.
+
+    PostgreSQL does so in REPEATABLE READ, SQLite in any transaction that reads from its write-ahead log.
+    """
+    release(db)
+    connection = connection_of(db)
+    try:
+        if db.engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        else:
+            connection.exec_driver_sql("BEGIN")
+        yield
+    finally:
+        release(db)
+
+
 def after_commit(action: Callable[[], None]) -> None:
     """Have ``action`` run once the unit of work under way has committed; never, if it does not."""
     g.after_commit.append(action)

@@ -23,7 +23,6 @@ from app.users.service import user_deleting
 
 BYTES = "files"
 THUMBNAILS = "thumbnails"
-PIECE = 1024 * 1024  # bytes
 
 # Run in the transaction that stores a picture, with the id of its file.
 picture_uploaded: Hook[int] = Hook()
@@ -132,12 +131,9 @@ def make_thumbnail(file_id: int) -> None:
 
 
 def _thumbnail_of(key: str) -> bytes | None:
-    stored = storage.open_file(key)
-    with TemporaryFile() as copy:
-        while piece := stored.read(PIECE):
-            copy.write(piece)
-        copy.seek(0)
-        return thumbnail(copy)
+    with TemporaryFile() as file:
+        storage.copy(key, file)
+        return thumbnail(file)
 
 
 def sweep() -> int:

@@ -8,7 +8,8 @@ from sqlalchemy import exists, insert, literal, select, update
 from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound
-from app.core.models import Query, Record
+from app.core.models import Query, Record, table_of
+from app.core.transaction import execute
 from app.extensions import db
 from app.files.models import File
 from app.files.service import file_deleting, publish_picture, url_of
@@ -63,6 +64,11 @@ def create_product(caller: Caller, **fields: Any) -> Record:
     seller = literal(caller.name).label("seller")
     new = insert(Product).values(seller_id=caller.member_id, **fields).returning(*OWN, seller)
     return db.session.execute(new).one()
+
+
+def create_products(seller_id: int, rows: list[dict[str, Any]]) -> None:
+    """Offer many products of one seller at once."""
+    execute(insert(table_of(Product)), [{**fields, "seller_id": seller_id} for fields in rows])
 
 
 def changeable_product(caller: Caller, product_id: int) -> Product:

@@ -99,6 +99,8 @@ def test_odd_values_in_any_field_are_refused_or_kept_but_never_break_anything(
         "title": "t",
         "content": "c",
         "task": "x",
+        "kind": "statement",
+        "format": "csv",
     } | PRODUCT
     fields = route.contract.body().fields
     for name in [*fields, "unknown", "", "__class__", "a.b"]:

@@ -66,6 +66,8 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /api/v1/notifications": 3,
     "GET /api/v1/notifications/<id:notification_id>": 2,
     "PATCH /api/v1/notifications/<id:notification_id>": 4,
+    "POST /api/v1/imports": 3,
+    "POST /api/v1/reports": 2,
     "GET /api/v1/wallet": 2,
     "GET /api/v1/wallet/entries": 3,
     "GET /api/v1/users/<id:user_id>/wallet": 2,

@@ -28,6 +28,7 @@ Case = AnyCase[Any]
 SEED = 1
 LONGEST = 1_000
 MOST_OF_A_KIND = 1
+PERIOD = {"since": "2024-01-01T00:00:00Z", "until": "2024-02-01T00:00:00Z"}
 
 # How a good request may be answered. An admin is refused only what names a thing that is not there, and what clashes
 # with what is there, like an address that is taken or a key that was used. To a stranger some parameters are unknown.
@@ -117,8 +118,8 @@ class Stage:
         """Put into a request what no document can tell, but leave what was made bad on purpose.
 
         That is: ids that exist, a tag that matches, the caller's password, a new one of all kinds of characters,
-        another member to deal with, that a cursor is the service's own and excludes a page, that keys to sort by and
-        products to order differ.
+        another member to deal with, a period that is over, that a cursor is the service's own and excludes a page,
+        that keys to sort by and products to order differ.
         """
         assert case.meta
         negative = case.meta.is_negative_at
@@ -142,6 +143,7 @@ class Stage:
         body |= {name: self.other.user_id for name in ("receiver_id", "user_id") if name in body}
         if body.get("image_id") is not None:
             body["image_id"] = self.ids["file_id"]
+        body |= {name: moment for name, moment in PERIOD.items() if name in body}
         if "lines" in body:
             body["lines"] = list({line["product_id"]: line for line in body["lines"]}.values())
         if signs_in:

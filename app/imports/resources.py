@@ -1,0 +1,30 @@
+"""Imports at their URL."""
+
+from typing import Any
+
+from app.core.caller import Caller
+from app.core.endpoint import endpoint
+from app.core.resource import Resource
+from app.imports import service
+from app.imports.schemas import ImportSchema
+from app.jobs.schemas import JobSchema
+
+
+class ImportList(Resource):
+    """Importing."""
+
+    @endpoint(
+        permission="product:write",
+        body=ImportSchema,
+        answer=JobSchema,
+        status=202,
+        location="/api/v1/jobs/{id}",
+    )
+    def post(self, caller: Caller, **fields: Any) -> Any:
+        """Import products from a CSV file (RFC 4180, UTF-8) with a header.
+
+        Columns: `name` and `price` (minor units) are needed; `description`, `stock` (0 if absent) and `is_active`
+        (`true` or `false`) are taken; an empty cell is an absent one. The job's `result` is `{rows, good, bad,
+        created}`, its file a CSV `line,field,message` of what is bad. The same file again creates nothing.
+        """
+        return service.create_import(caller, **fields)

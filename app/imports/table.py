@@ -1,0 +1,111 @@
+"""A CSV file of products (RFC 4180, UTF-8), read as a stream: each row with its line, checked as the API checks it."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from app.core.errors import ValidationFailed
+from app.core.schema import Integer, load
+from app.jobs.kinds import JobFailed
+from app.products.models import MAX_STOCK
+from app.products.schemas import ProductSchema
+
+NEEDED = ("name", "price")
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}")
+ROW = "_schema"  # in place of a field, for what is wrong with the whole row; as the API names it
+
+
+class ProductRowSchema(ProductSchema):
+    """A product as a row: as a client sends it, but that the stock may be left out."""
+
+    stock = Integer(0, MAX_STOCK, load_default=0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: the line that it begins in, what it says, or what is wrong with it by field."""
+
+    line: int
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+
+def _number(cell: str) -> int:
+    if not WHOLE_NUMBER.fullmatch(cell):
+        raise ValueError("Must be a whole number.")
+    return int(cell)
+
+
+def _boolean(cell: str) -> bool:
+    if cell not in ("true", "false"):
+        raise ValueError("Must be true or false.")
+    return cell == "true"
+
+
+def _text(cell: str) -> str:
+    if "\0" in cell or (not cell.isascii() and any("\udc80" <= letter <= "\udcff" for letter in cell)):
+        raise ValueError("Must be text in UTF-8, without NUL.")
+    return cell
+
+
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    "name": _text,
+    "price": _number,
+    "description": _text,
+    "stock": _number,
+    "is_active": _boolean,
+}
+
+
+def read_rows(content: IO[bytes]) -> Iterator[Row]:
+    """Give the rows below the header, in constant memory; blank lines are none. Raises JobFailed for a bad header."""
+    text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.reader(text, strict=True)
+    header: list[str] | None = None
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:
+            if header is not None:
+                yield Row(line, errors={ROW: ["Is not well-formed CSV."]})
+                continue
+            raise JobFailed("bad_header", "The first line is not well-formed CSV.") from None
+        if header is None:
+            header = _checked_header(cells)
+        elif cells:
+            yield _row(line, header, cells)
+    if header is None:
+        raise JobFailed("bad_header", "The file is empty; it needs a header.")
+
+
+def _checked_header(cells: list[str]) -> list[str]:
+    unknown = [name for name in cells if name not in COLUMNS]
+    missing = [name for name in NEEDED if name not in cells]
+    if unknown or missing or len(set(cells)) < len(cells):
+        wanted = f"The header must name {' and '.join(NEEDED)}, and may name {', '.join(COLUMNS)}, each once."
+        raise JobFailed("bad_header", wanted)
+    return cells
+
+
+def _row(line: int, header: list[str], cells: list[str]) -> Row:
+    if len(cells) != len(header):
+        return Row(line, errors={ROW: [f"Has {len(cells)} cells, and the header has {len(header)}."]})
+    values: dict[str, Any] = {}
+    errors: dict[str, list[str]] = {}
+    for name, cell in zip(header, cells, strict=True):
+        try:
+            if cell:
+                values[name] = COLUMNS[name](cell)
+        except ValueError as error:
+            errors[name] = [str(error)]
+    try:
+        values = load(ProductRowSchema, values)
+    except ValidationFailed as failure:
+        errors = {**(failure.errors or {}), **errors}
+    return Row(line, values, errors)

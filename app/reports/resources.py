@@ -1,0 +1,28 @@
+"""Reports at their URL."""
+
+from typing import Any
+
+from app.core.caller import Caller
+from app.core.endpoint import endpoint
+from app.core.resource import Resource
+from app.jobs.schemas import JobSchema
+from app.reports import service
+from app.reports.schemas import NewReportSchema
+
+
+class ReportList(Resource):
+    """Reports, each of which a job writes."""
+
+    @endpoint(
+        permission="report:write",
+        body=NewReportSchema,
+        answer=JobSchema,
+        status=202,
+        location="/api/v1/jobs/{id}",
+    )
+    def post(self, caller: Caller, **fields: Any) -> Any:
+        """Have a report written: `statement` of your wallet, `sales` of your products, or, for treasurers, `community`.
+
+        The job's `result_url` is the file, its `result` tells the period and the totals in minor units.
+        """
+        return service.request_report(caller, **fields)

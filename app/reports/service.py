@@ -1,0 +1,36 @@
+"""The rules of reports: who may ask for which, of which period."""
+
+from datetime import datetime
+from typing import Any
+
+from app.core import clock
+from app.core.caller import Caller
+from app.core.errors import ValidationFailed
+from app.jobs import service as jobs
+from app.reports.content import COMMUNITY, rfc_3339
+
+REPORT = "report"  # the kind of the job
+OF_COMMUNITY = "report:community"
+
+
+def request_report(
+    caller: Caller,
+    kind: str,
+    *,
+    format: str,  # noqa: A002
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> dict[str, Any]:
+    """Ask for a report of what was from ``since`` on and before ``until``, and give the job that writes it.
+
+    The period's end is fixed here, so that a job that is tried again writes the same report. Raises Forbidden, or
+    ValidationFailed for a period that is empty or has not begun.
+    """
+    if kind == COMMUNITY:
+        caller.demand(OF_COMMUNITY)
+    now = clock.now()
+    end = min(until or now, now)
+    if since is not None and since >= end:
+        raise ValidationFailed(errors={"since": ["Must be before until, and in the past."]})
+    params = {"kind": kind, "format": format, "since": since and rfc_3339(since), "until": rfc_3339(end)}
+    return jobs.enqueue(REPORT, user_id=caller.member_id, params=params)
