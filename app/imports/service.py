@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, cast
 
 import orjson
@@ -28,7 +27,7 @@ from app.imports.table import read_rows
 from app.jobs.kinds import JobFailed, ResultFile, Run
 from app.jobs.models import FINISHED, Job
 from app.jobs.service import enqueue
-from app.products.service import create_products
+from app.products import service as products
 from app.users.models import User
 from app.users.service import user_deleting
 
@@ -72,11 +71,13 @@ def _file(run: Run) -> Record:
 def _check(run: Run, key: str, *, good: Path, bad: Path) -> tuple[int, int]:
     """Read the file; keep its good rows and what is wrong with the others; give the numbers of all and of the bad."""
     rows = wrong = 0
-    with TemporaryFile() as file, good.open("wb") as kept, bad.open("w", encoding="utf-8", newline="") as told:
-        storage.copy(key, file)
+    sent = run.folder / "sent"
+    with sent.open("wb") as copy:
+        storage.copy(key, copy)
+    with good.open("wb") as kept, bad.open("w", encoding="utf-8", newline="") as told:
         report = csv.writer(told)
         report.writerow(("line", "field", "message"))
-        for row in read_rows(file):
+        for row in read_rows(sent):
             rows += 1
             run.progress(rows)
             if not row.errors:
@@ -114,7 +115,7 @@ class _Writer:
         known = self._claimed()
         new = [values for line, values in batch if line > known.line]
         if new:
-            create_products(cast(int, self.run.user_id), new)
+            products.create_products(cast(int, self.run.user_id), new)
             known.line, known.made = batch[-1][0], known.made + len(new)
         self.created = known.made
 

@@ -1,11 +1,11 @@
 """A CSV file of products (RFC 4180, UTF-8), read as a stream: each row with its line, checked as the API checks it."""
 
 import csv
-import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
 from app.core.errors import ValidationFailed
 from app.core.schema import Integer, load
@@ -60,31 +60,29 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def read_rows(content: IO[bytes]) -> Iterator[Row]:
-    """Give the rows below the header, in constant memory; blank lines are none. Raises JobFailed for a bad header."""
-    text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text, strict=True)
-    header: list[str] | None = None
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            break
-        except csv.Error:
-            if header is not None:
+def read_rows(path: Path) -> Iterator[Row]:
+    """Give the rows of the file at ``path``, one by one; blank lines are none. Raises JobFailed for a bad header."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.reader(text, strict=True)
+        header = _header(reader)
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
                 yield Row(line, errors={ROW: ["Is not well-formed CSV."]})
                 continue
-            raise JobFailed("bad_header", "The first line is not well-formed CSV.") from None
-        if header is None:
-            header = _checked_header(cells)
-        elif cells:
-            yield _row(line, header, cells)
-    if header is None:
-        raise JobFailed("bad_header", "The file is empty; it needs a header.")
+            if cells:
+                yield _row(line, header, cells)
 
 
-def _checked_header(cells: list[str]) -> list[str]:
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        cells = next((cells for cells in reader if cells), [])
+    except csv.Error:
+        cells = []
     unknown = [name for name in cells if name not in COLUMNS]
     missing = [name for name in NEEDED if name not in cells]
     if unknown or missing or len(set(cells)) < len(cells):
