@@ -69,6 +69,8 @@ def _perform(kind: Kind, run: Run) -> dict[str, Any]:
             file = _store(run)
     except JobCancelled:
         return {"status": CANCELLED}
+    except JobPutOff:
+        raise
     except JobFailed as failure:
         return {"status": FAILED, "error": (failure.code, failure.message)}
     except SoftTimeLimitExceeded:

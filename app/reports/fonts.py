@@ -2,18 +2,21 @@
 
 import unicodedata
 from functools import cache
+from io import BytesIO
 
+import pymupdf_fonts
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 
-REGULAR, BOLD = "Vera", "VeraBd"
+# FiraGO has the letters of Europe's languages, Greek and Cyrillic among them, and of a good many others.
+REGULAR, BOLD = "figo", "figbo"
 MISSING = "?"
 
 
 def load() -> None:
     """Make the fonts known, with which all text is measured and drawn."""
     for name in (REGULAR, BOLD):
-        pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
+        pdfmetrics.registerFont(TTFont(name, BytesIO(pymupdf_fonts.myfont(name))))
 
 
 def shown(text: str) -> str:
@@ -28,9 +31,11 @@ def _letters() -> frozenset[int]:
 
 
 def _shown(char: str) -> str:
-    if ord(char) in _letters() or char.isspace():
+    if char.isspace():
         return char
     if unicodedata.category(char) in ("Mn", "Me", "Cf", "Cc"):
         return ""
+    if ord(char) in _letters():
+        return char
     plain = "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))
     return plain if plain and all(ord(part) in _letters() for part in plain) else MISSING

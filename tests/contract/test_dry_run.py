@@ -44,6 +44,7 @@ BODIES: dict[str, Json] = {
     "withdrawals": {"user_id": 1, "amount": 9},
     "transfers": {"receiver_id": 2, "amount": 11},
     "notification_id": {"read": True},
+    "imports": {"kind": "products", "file_id": 1, "mode": "partial"},
     "reports": {"kind": "statement", "format": "csv"},
 }
 

@@ -122,8 +122,8 @@ def test_a_database_that_is_away_is_503_and_health_is_still_200(production: Flas
     assert ready.status_code == 503
     assert ready.get_json() == {
         "status": "unhealthy",
-        "checks": {"database": False, "migrations": False, "worker": False, "broker": False},
-        "degraded": ["worker", "broker"],
+        "checks": {"database": False, "migrations": False, "worker": False, "mail": False, "broker": False},
+        "degraded": ["worker", "mail", "broker"],
     }
 
 

@@ -1,11 +1,17 @@
 """The number of SQL statements of each route is fixed: a new route fails here until its number is known."""
 
+from io import BytesIO
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
+from app.core import clock, storage
+from app.core.transaction import unit_of_work
+from app.extensions import db
 from app.files.service import make_thumbnail
+from app.jobs.models import Job
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, Counter, use_token
 from tests.contract.routes import ROUTES, Route, names
@@ -25,7 +31,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /auth/permissions": 1,
     "GET /api/v1/users": 3,
     "POST /api/v1/users": 1,
-    "DELETE /api/v1/users/<id:user_id>": 16,
+    "DELETE /api/v1/users/<id:user_id>": 17,
     "GET /api/v1/users/<id:user_id>": 2,
     "PATCH /api/v1/users/<id:user_id>": 7,
     "PUT /api/v1/users/<id:user_id>": 7,
@@ -43,8 +49,8 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "PATCH /api/v1/todos/<id:todo_id>": 3,
     "PUT /api/v1/todos/<id:todo_id>": 3,
     "GET /api/v1/files": 3,
-    "POST /api/v1/files": 3,
-    "DELETE /api/v1/files/<id:file_id>": 4,
+    "POST /api/v1/files": 4,
+    "DELETE /api/v1/files/<id:file_id>": 5,
     "GET /api/v1/files/<id:file_id>": 2,
     "GET /api/v1/files/<id:file_id>/content": 2,
     "GET /api/v1/files/<id:file_id>/thumbnail": 2,
@@ -62,6 +68,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "POST /api/v1/orders/<id:order_id>/cancellation": (14, 12),
     "GET /api/v1/jobs": 3,
     "GET /api/v1/jobs/<id:job_id>": 2,
+    "GET /api/v1/jobs/<id:job_id>/result": 2,
     "POST /api/v1/jobs/<id:job_id>/cancellation": 5,
     "GET /api/v1/notifications": 3,
     "GET /api/v1/notifications/<id:notification_id>": 2,
@@ -94,6 +101,13 @@ def owner(as_user: AsUser) -> CheckedClient:
     return stocked(as_user)
 
 
+def make_result(job_id: int) -> None:
+    """Let a job have made a file."""
+    file = {"result_key": storage.put(BytesIO(b"a,b"), "results"), "result_name": "a.csv", "result_type": "text/csv"}
+    ended = {"status": "succeeded", "finished_at": clock.now(), "result_size": 3, **file}
+    db.session.execute(update(Job).where(Job.id == job_id).values(ended))
+
+
 def made_to_succeed(route: Route, client: CheckedClient) -> Json:
     """Prepare what the route needs, and give what is sent to it."""
     credentials = {"email": client.email, "password": PASSWORD}
@@ -107,6 +121,9 @@ def made_to_succeed(route: Route, client: CheckedClient) -> Json:
         case "GET /api/v1/files/<id:file_id>/thumbnail":
             with client.application.app_context():
                 make_thumbnail(1)
+        case "GET /api/v1/jobs/<id:job_id>/result":
+            with client.application.app_context():
+                unit_of_work(lambda: make_result(1))
     return sent_to(route)
 
 

@@ -117,7 +117,7 @@ class Stage:
     def complete(self, case: Case) -> None:
         """Put into a request what no document can tell, but leave what was made bad on purpose.
 
-        That is: ids that exist, a tag that matches, the caller's password, a new one of all kinds of characters,
+        That is: ids that exist, a tag that matches, bytes that there are, the caller's password, a new one of any kind,
         another member to deal with, a period that is over, that a cursor is the service's own and excludes a page,
         that keys to sort by and products to order differ.
         """
@@ -127,6 +127,8 @@ class Stage:
             case.path_parameters = {**case.path_parameters, **self._known(case.path_parameters)}
         if "If-Match" in case.headers:
             case.headers["If-Match"] = "*"
+        if "Range" in case.headers and not negative(In.HEADER):
+            case.headers["Range"] = "bytes=0-"
         if "page" in case.query and getattr(case.meta.phase.data, "parameter", None) != "cursor":
             case.query.pop("cursor", None)
         if not negative(In.QUERY):
@@ -141,8 +143,7 @@ class Stage:
 
     def _complete_body(self, body: dict[str, Any], *, signs_in: bool) -> None:
         body |= {name: self.other.user_id for name in ("receiver_id", "user_id") if name in body}
-        if body.get("image_id") is not None:
-            body["image_id"] = self.ids["file_id"]
+        body |= {name: self.ids["file_id"] for name in ("image_id", "file_id") if body.get(name) is not None}
         body |= {name: moment for name, moment in PERIOD.items() if name in body}
         if "lines" in body:
             body["lines"] = list({line["product_id"]: line for line in body["lines"]}.values())

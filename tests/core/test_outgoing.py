@@ -65,7 +65,7 @@ def test_an_answer_is_given_with_its_status_and_body(server: Hostile, service: S
 
 
 def test_a_call_says_who_calls_and_for_which_request(server: Hostile, service: Service, app: Flask) -> None:
-    with app.test_request_context():
+    with app.app_context():
         g.request_id = "request-1234"
         ask(service, server.url)
     ask(service, server.url)

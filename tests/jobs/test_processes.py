@@ -19,7 +19,7 @@ from tests.test_running import BIN, Checkout, checkout
 
 __all__ = ["checkout"]  # the fixture
 
-MARKED = re.compile(r"\d\d:\d\d:\d\d (web|worker|scheduler|broker|system) +\| ")
+MARKED = re.compile(r"\d\d:\d\d:\d\d (rates|web|worker|scheduler|broker|system) +\| ")
 # The service with a kind of job that goes on until a file lets it end, and URLs to ask for one and to watch it. What
 # takes minutes in earnest takes seconds.
 WSGI = """
