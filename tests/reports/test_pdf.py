@@ -43,7 +43,7 @@ def test_every_name_can_be_printed(as_user: AsUser, work: Work, name: str) -> No
     [
         ("Zo\u00eb & Fran\u00e7ois", "Zo\u00eb & Fran\u00e7ois"),
         ("Zoe\u0308", "Zo\u00eb"),
-        ("\u0150rsi \u0395\u03bb\u03ad\u03bd\u03b7 \u0416\u0430\u043d\u043d\u0430", "\u0150rsi \u0395\u03bb\u03ad\u03bd\u03b7 \u0416\u0430\u043d\u043d\u0430"),
+        ("\u0150rsi \u0395\u03bb \u0416\u0430", "\u0150rsi \u0395\u03bb \u0416\u0430"),
         ("\u5f20\u4f1f", "??"),
         ("a\u202e\u200bb", "ab"),
         ("\ufb01x", "\ufb01x"),
