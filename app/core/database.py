@@ -17,15 +17,19 @@ from weakref import WeakSet
 from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
-from psycopg2 import OperationalError
+from psycopg2 import Error, OperationalError
 from psycopg2.extensions import POLL_OK, POLL_READ, STATUS_BEGIN, STATUS_READY, set_wait_callback
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 READS = "reads"
 CONNECTION = "connection"  # of the request, or of the command, kept in Flask's g
 CONNECT_TIMEOUT = 5  # seconds
 ESTABLISHED = (STATUS_READY, STATUS_BEGIN)  # what psycopg2 calls a connection that is made
+TRUSTED = 1.0  # seconds that a connection may have been idle without being asked whether it is alive
+IDLE_SINCE = "idle_since"
 CLIENT_GRACE = 2  # seconds that a client waits longer than the server is told to work
 
 
@@ -74,7 +78,6 @@ def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "pool_size": max(settings["WEB_THREADS"], 2),  # A job and its heartbeat are two.
         "max_overflow": 0,
         "pool_timeout": settings["LOCK_TIMEOUT"],
-        "pool_pre_ping": not sqlite,
         # A row is read by names, never by column objects: to match those anew for each result takes 150 us on a list.
         # The ORM asks for the same; where SQLAlchemy does not know the option, it is only slower.
         "execution_options": {"_result_disable_adapt_to_context": True},
@@ -115,6 +118,9 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
         _engines.update(db.engines.values())
         if db.engine.dialect.name != "sqlite":
             set_wait_callback(partial(_wait, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
+            for engine in db.engines.values():
+                event.listen(engine, "checkin", _note_time)
+                event.listen(engine, "checkout", partial(_ping, engine.dialect))
             return
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_immediate)
@@ -135,6 +141,25 @@ def _wait(seconds: float, connection: Any) -> None:
         poller.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
         if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise OperationalError("the database did not answer in time")
+
+
+def _note_time(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[IDLE_SINCE] = time.monotonic()
+
+
+def _ping(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Have a connection that has died in the pool replaced before it is used.
+
+    One that was used within the last second is not asked: that would be one more way to the server and back for each
+    request. If it has died since, one request is answered 503, and all connections of the pool are replaced.
+    """
+    idle = time.monotonic() - record.info.get(IDLE_SINCE, time.monotonic())
+    if idle < TRUSTED:
+        return
+    try:
+        dialect.do_ping(connection)
+    except Error:
+        raise DisconnectionError from None
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:

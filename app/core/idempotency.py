@@ -23,7 +23,7 @@ from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import TRY_AGAIN, Conflict, Unprocessable, ValidationFailed, broken_constraint
 from app.core.models import NEVER_REUSE_IDS, Base, Record, table_of, text_type
-from app.core.transaction import execute, insert_on_conflict, rows_of, savepoint
+from app.core.transaction import execute, flush, insert_on_conflict, rows_of, start_over
 from app.extensions import db
 
 HEADER = "Idempotency-Key"
@@ -84,9 +84,10 @@ def request_hash(body: Any) -> str:
 def once(key: str, body: Any, effect: Callable[[], Response], *, caller: Caller) -> Response:
     """Run ``effect`` unless it was run for ``key`` before; then give the answer of that time.
 
-    Takes the JSON ``body`` of the request. Runs inside a unit of work. A 409 is an answer that is kept, and the effect
-    rolled back alone; every other refusal takes the key back with it. Raises Unprocessable for a key that was used for
-    another request, Conflict when the first request does not end in time.
+    Takes the JSON ``body`` of the request. Runs inside a unit of work. A 409 is an answer that is kept: all is undone,
+    and the key taken again for it, which spares every success a savepoint. All other refusals take the key back with
+    them. Raises Unprocessable for a key that was used for another request, Conflict when the first request does not end
+    in time.
     """
     row = {
         "user_id": caller.member_id,
@@ -99,10 +100,14 @@ def once(key: str, body: Any, effect: Callable[[], Response], *, caller: Caller)
     if claimed is None:
         return _replay(row)
     try:
-        with savepoint():
-            response = effect()
+        response = effect()
+        flush()
     except (Conflict, IntegrityError) as error:
         refusal = error if isinstance(error, Conflict) else broken_constraint(error)
+        start_over()
+        claimed = _claim(row)
+        if claimed is None:
+            return _replay(row)  # A repeat was faster, and had more luck.
         told = {"message": refusal.message, "code": refusal.code, "errors": refusal.errors}
         _store(claimed, refusal.status, json.dumps(told), "{}")
         refusal.keeps_changes = True

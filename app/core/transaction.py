@@ -106,9 +106,22 @@ def after_commit(action: Callable[[], None]) -> None:
 
 
 def _commit(connection: Connection) -> None:
+    flush()
+    connection.commit()
+
+
+def flush() -> None:
+    """Write what the session has yet to write, if one is in use."""
     if db.session.registry.has():
         db.session.flush()
-    connection.commit()
+
+
+def start_over() -> None:
+    """Undo all that the unit of work under way has done, and give up its locks; it goes on as if it had just begun."""
+    db.session.remove()
+    g.after_commit.clear()
+    g.connection.rollback()
+    g.connection.begin()
 
 
 @contextmanager
@@ -124,8 +137,7 @@ def savepoint() -> Iterator[None]:
     with connection_of(db).begin_nested():
         try:
             yield
-            if db.session.registry.has():
-                db.session.flush()
+            flush()
         except Exception:
             db.session.remove()
             raise

@@ -381,7 +381,7 @@ def test_a_key_costs_nothing_where_none_is_sent(as_user: AsUser, count_queries: 
         return len(statements)
 
     assert cost() == 2  # the caller, and the row
-    assert cost(**KEY) == 6  # also the key, a savepoint and its release, and the answer
+    assert cost(**KEY) == 4  # also the key, and the answer
     assert cost(**KEY) == 3  # the caller, the key that is taken, and the answer
 
 
