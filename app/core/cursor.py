@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import current_app
 from itsdangerous import BadData, URLSafeSerializer
-from sqlalchemy import ColumnElement, UnaryExpression, and_, literal, or_, tuple_
+from sqlalchemy import ColumnElement, UnaryExpression, and_, bindparam, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
@@ -19,7 +19,7 @@ from app.core.models import Record, UTCDateTime
 from app.core.query import Kind
 
 # The columns of an order, and whether each is descending.
-Order = list[tuple[InstrumentedAttribute[Any], bool]]
+Order = tuple[tuple[InstrumentedAttribute[Any], bool], ...]
 
 KIND = Kind(str, {"type": "string", "pattern": r"^[A-Za-z0-9._-]*$"})
 
@@ -41,8 +41,8 @@ def write(row: Record, order: Order, bound_to: str) -> str:
     return str(_signer(bound_to).dumps([v.isoformat() if isinstance(v, datetime) else v for v in values]))
 
 
-def read(text: str, order: Order, bound_to: str) -> list[Any]:
-    """Give the values of the row that the cursor stands behind.
+def read(text: str, order: Order, bound_to: str) -> dict[str, Any]:
+    """Give the values of the row that the cursor stands behind, as the parameters of the condition ``after``.
 
     Raises BadRequest (``invalid_cursor``) for one that was forged, changed, or made for another sort or filter.
     """
@@ -52,23 +52,23 @@ def read(text: str, order: Order, bound_to: str) -> list[Any]:
             raise BadData("Spare bits of its last character were changed.")
     except BadData:
         raise BadRequest("The cursor does not belong to this list, sort and filter.", code="invalid_cursor") from None
-    return [
-        datetime.fromisoformat(value) if isinstance(column.type, UTCDateTime) else value
-        for value, (column, _) in zip(values, order, strict=True)
-    ]
+    return {
+        f"after_{number}": datetime.fromisoformat(value) if isinstance(column.type, UTCDateTime) else value
+        for number, (value, (column, _)) in enumerate(zip(values, order, strict=True))
+    }
 
 
 def _signer(bound_to: str) -> URLSafeSerializer:
     return URLSafeSerializer(current_app.config["SECRET_KEY"], salt=f"cursor:{bound_to}")
 
 
-def after(order: Order, values: list[Any]) -> ColumnElement[bool]:
-    """Give the condition for rows that come after the row with ``values``.
+def after(order: Order) -> ColumnElement[bool]:
+    """Give the condition for rows that come after the row whose values are the parameters ``after_0``, ``after_1``, ...
 
     In one direction it is a comparison of rows, which an index answers at once; in several it is spelled out.
     """
     columns = [column for column, _ in order]
-    bound = [literal(value, column.type) for value, column in zip(values, columns, strict=True)]
+    bound = [bindparam(f"after_{number}", type_=column.type) for number, column in enumerate(columns)]
     if len({descending for _, descending in order}) == 1:
         here, there = tuple_(*columns), tuple_(*bound)
         return here < there if order[0][1] else here > there

@@ -63,9 +63,10 @@ def connection_of(db: SQLAlchemy) -> Connection:
 
 def release(db: SQLAlchemy) -> None:
     """Give the connection back; what was not committed is rolled back."""
-    db.session.remove()
-    if CONNECTION in g:
-        g.pop(CONNECTION).close()
+    connection = g.pop(CONNECTION, None)
+    if connection is not None:
+        db.session.remove()
+        connection.close()
 
 
 def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,13 @@ A resource declares its sortable keys, its filters and its searched text; all el
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app, request
-from sqlalchemy import ColumnElement, select, union_all
+from sqlalchemy import ColumnElement, Integer, bindparam, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core import cursor, search, total
@@ -33,6 +33,8 @@ from app.core.transaction import execute
 
 NEWEST_FIRST = ["-created_at"]
 MOST_VALUES = 100  # of an ``in``
+MOST_WALKS = 256  # statements that are kept
+LIMIT, OFFSET = bindparam("limit", type_=Integer()), bindparam("offset", type_=Integer())
 
 Column = InstrumentedAttribute[Any]
 COMPARISONS: dict[str, tuple[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
@@ -129,7 +131,7 @@ class Listing:
         if len({column.key for column, _ in order}) < len(order):
             raise ValidationFailed(errors={"sort": ["Names a key twice."]})
         id_column: Column = self.model.id
-        return [*order, (id_column, order[0][1])]
+        return (*order, (id_column, order[0][1]))
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _page_by_number(
     page = sent.get("page", 1)
     found = total.count(listing.found(parts, _words(sent))) if sent.get("count") != "none" else None
     pages = None if found is None else -(-found // size)
-    rows = _rows(listing, parts, order, _words(sent), limit=size + 1, offset=(page - 1) * size)
+    rows = _rows(listing, parts, order, sent, values={"limit": size + 1, "offset": (page - 1) * size})
     has_more = len(rows) > size if pages is None else page < pages
     body = {
         listing.name: _shown(listing, rows[:size], sent, caller),
@@ -185,10 +187,8 @@ def _page_by_cursor(
     listing: Listing, parts: Parts, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
 ) -> Page:
     bound_to = cursor.fingerprint(request.path, {key: value for key, value in sent.items() if key not in UNBOUND})
-    if sent["cursor"]:
-        after = cursor.after(order, cursor.read(sent["cursor"], order, bound_to))
-        parts = tuple(part.where(after) for part in parts)
-    rows = _rows(listing, parts, order, _words(sent), limit=size + 1)
+    place = cursor.read(sent["cursor"], order, bound_to) if sent["cursor"] else {}
+    rows = _rows(listing, parts, order, sent, values={"limit": size + 1, "offset": 0, **place})
     has_more = len(rows) > size
     next_cursor = cursor.write(rows[size - 1], order, bound_to) if has_more else None
     body = {
@@ -205,22 +205,38 @@ def _words(sent: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(
-    listing: Listing, parts: Parts, order: cursor.Order, words: list[str], *, limit: int, offset: int = 0
+    listing: Listing, parts: Parts, order: cursor.Order, sent: Mapping[str, Any], *, values: Mapping[str, Any]
 ) -> Sequence[Record]:
+    words = _words(sent)
     if issubclass(listing.model, Searchable) and len(parts) == 1 and search.has_trigrams(words):
-        return search.rows(listing.model, parts[0], words, order=order, limit=limit, offset=offset)
-    query = _merged(listing.found(parts, words), order, offset + limit)
-    return execute(query.limit(limit).offset(offset)).all()
+        after = _after(parts[0], order) if sent.get("cursor") else parts[0]
+        return search.rows(listing.model, after, words, order=order, values=values)
+    found = listing.found(parts, words)
+    if len(found) == 1:
+        return execute(_walk(found[0], order, bool(sent.get("cursor"))), values).all()
+    walks = tuple(_after(part, order) for part in found) if sent.get("cursor") else found
+    return execute(_merged(walks, order, values["offset"] + values["limit"]), values).all()
+
+
+@lru_cache(MOST_WALKS)
+def _walk(query: Query, order: cursor.Order, from_cursor: bool) -> Query:
+    """Give the statement of one page of ``query``: built once for one that a service holds as a constant.
+
+    To build it takes as long as to execute it.
+    """
+    walked = _after(query, order) if from_cursor else query
+    return walked.order_by(*cursor.sorted_by(order)).limit(LIMIT).offset(OFFSET)
+
+
+def _after(query: Query, order: cursor.Order) -> Query:
+    return query.where(cursor.after(order))
 
 
 def _merged(parts: Parts, order: cursor.Order, most: int) -> Query:
     """Put the first rows of each part in one order."""
-    keys = cursor.sorted_by(order)
-    if len(parts) == 1:
-        return parts[0].order_by(*keys)
-    walks = [part.order_by(*keys).limit(most).subquery() for part in parts]
+    walks = [part.order_by(*cursor.sorted_by(order)).limit(most).subquery() for part in parts]
     together = union_all(*(select(walk) for walk in walks)).subquery()
-    return select(together).order_by(*cursor.sorted_by(order, together.c))
+    return select(together).order_by(*cursor.sorted_by(order, together.c)).limit(LIMIT).offset(OFFSET)
 
 
 # What may change from one page to the next; all else is what the cursor was made for.

@@ -6,7 +6,8 @@ index, among the rows that come first; how many contain it no planner knows, so 
 of rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, column, select, table
 from sqlalchemy.dialects import sqlite
@@ -42,16 +43,19 @@ def _contains(text: SQLCoreOperations[str], words: Sequence[str]) -> list[Column
 
 
 def rows(
-    model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.Order, limit: int, offset: int
+    model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.Order, values: Mapping[str, Any]
 ) -> Sequence[Record]:
-    """Give the rows of ``query`` that contain ``words``, from ``offset`` up to ``limit``; two statements at most.
+    """Give the rows of ``query`` that contain ``words``; two statements at most.
+
+    Takes the parameters of the query, ``limit`` and ``offset`` among them.
 
     Each finds ids, by columns that are in an index or are needed to compare, and then what is shown of these alone.
     """
     found: Sequence[Record] = []
+    limit, offset = values["limit"], values["offset"]
     for ids in _ways(model, query, words, order=order, most=offset + limit):
         few = query.where(model.id.in_(ids.limit(limit).offset(offset)))
-        found = execute(few.order_by(*cursor.sorted_by(order))).all()
+        found = execute(few.order_by(*cursor.sorted_by(order)), values).all()
         if len(found) == limit:
             break
     return found
