@@ -22,6 +22,8 @@ from psycopg2.extensions import POLL_OK, POLL_READ, STATUS_BEGIN, STATUS_READY, 
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from app.core import spent
+
 READS = "reads"
 CONNECTION = "connection"  # of the request, or of the command, kept in Flask's g
 CONNECT_TIMEOUT = 5  # seconds
@@ -113,6 +115,8 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
     app.teardown_appcontext(lambda _error: release(db))
     with app.app_context():
         _engines.update(db.engines.values())
+        for engine in db.engines.values():
+            spent.watch(engine)
         if db.engine.dialect.name != "sqlite":
             set_wait_callback(partial(_wait, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
             return
