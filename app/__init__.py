@@ -30,6 +30,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
 
     db.init_app(app)
     database.init_app(app, db)
+    telemetry.trace_statements(app, db)
     migrate.init_app(app)
     if app.config["CORS_ORIGINS"]:
         # Its Vary is left to us: it leaves it out where there is only one origin.

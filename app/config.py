@@ -116,7 +116,7 @@ SETTINGS = (
     Setting(
         "METRICS_TOKEN",
         "",
-        "The bearer token that /metrics asks for. Empty, it answers only what comes from this machine and not by a proxy.",
+        "The bearer token that /metrics asks for. Empty, only this machine is answered, and no proxy.",
         bearer,
     ),
     Setting(

@@ -61,7 +61,7 @@ class RotatingFile(WatchedFileHandler):
             self.handleError(record)
 
     def _open(self) -> io.TextIOWrapper:
-        return io.TextIOWrapper(open(self.baseFilename, "ab", buffering=LONGEST), encoding=self.encoding)  # noqa: SIM115
+        return io.TextIOWrapper(open(self.baseFilename, "ab", buffering=LONGEST), encoding=self.encoding)
 
     def _rotate(self) -> None:
         with Path(f"{self.baseFilename}.lock").open("a") as lock:

@@ -7,11 +7,13 @@ are missing.
 from typing import Any
 
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 
 from app.core.headers import NAME, request_id
 from app.core.scrub import scrubbed
 
 SERVICE = "agora"
+TRACES = "agora-traces"
 FLUSH_SECONDS = 2  # that a process may take at its end to get rid of what it has to tell
 
 
@@ -76,16 +78,18 @@ def _trace(app: Flask) -> None:
     provider = TracerProvider(resource=resource)
     exporter = OTLPSpanExporter(f"{app.config['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    app.extensions["agora-traces"] = provider
+    app.extensions[TRACES] = provider
     FlaskInstrumentor().instrument_app(app, request_hook=_name_request, tracer_provider=provider)
 
 
-def trace_statements(app: Flask, engines: Any) -> None:
-    """Send a span for each statement of ``engines``."""
-    if "agora-traces" in app.extensions:
+def trace_statements(app: Flask, db: SQLAlchemy) -> None:
+    """Send a span for each statement, where traces are asked for."""
+    if TRACES in app.extensions:
         from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
-        SQLAlchemyInstrumentor().instrument(engines=engines, tracer_provider=app.extensions["agora-traces"])
+        with app.app_context():
+            engines = list(db.engines.values())
+        SQLAlchemyInstrumentor().instrument(engines=engines, tracer_provider=app.extensions[TRACES])
 
 
 def _name_request(span: Any, environ: dict[str, Any]) -> None:
