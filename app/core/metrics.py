@@ -16,7 +16,7 @@ from http import HTTPStatus
 from itertools import accumulate
 from threading import Lock
 from typing import Any, NamedTuple
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -73,7 +73,9 @@ class Metrics:
         self._width = HEAD + len(every) * BLOCK
         self._cells = memoryview(mmap.mmap(-1, ROWS * self._width * 8)).cast("d")
         # A process holds its row by a lock on a byte of this file, which the system lets go of when the process ends.
-        self._claims = tempfile.TemporaryFile()  # noqa: SIM115
+        self._claims, path = tempfile.mkstemp(prefix="agora-")
+        os.unlink(path)
+        finalize(self, os.close, self._claims)
         self.forget()
         _tables.add(self)
 
