@@ -90,16 +90,16 @@ def test_no_secret_is_in_the_log_whatever_goes_wrong(
         assert [secret for secret in kept if any(secret in line for line in lines)] == []
 
 
-def test_times_are_shown_in_development_alone(app: Flask, as_user: AsUser, count_queries: Counter) -> None:
-    url = app.config["DATABASE_URL"]
-    keys = {name: app.config[name] for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
-    development = create_app("development", {"DATABASE_URL": url, "LOG_LEVEL": "ERROR", **keys})
+def test_times_are_shown_in_development_alone(app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("app"), "propagate", True)  # Another app leaves the log as it is.
+    keys = {name: app.config[name] for name in ("DATABASE_URL", "SECRET_KEY", "JWT_SECRET_KEY")}
+    development = create_app("development", {"LOG_LEVEL": "ERROR", **keys})
     member = as_user()
-    answer = development.test_client().get(
-        "/auth/me", headers={"Authorization": member.environ_base["HTTP_AUTHORIZATION"]}
-    )
+    headers = {"Authorization": member.environ_base["HTTP_AUTHORIZATION"]}
+    for _ in range(2):  # The first connection to PostgreSQL asks it a few things.
+        shown = development.test_client().get("/auth/me", headers=headers).headers["Server-Timing"]
     dispose(development)
-    times = re.fullmatch(r'total;dur=([0-9.]+), db;dur=([0-9.]+);desc="1 queries"', answer.headers["Server-Timing"])
+    times = re.fullmatch(r'total;dur=([0-9.]+), db;dur=([0-9.]+);desc="1 queries"', shown)
     assert times
     assert float(times[1]) > float(times[2])
     assert "Server-Timing" not in member.get("/auth/me").headers

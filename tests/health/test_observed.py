@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.health.test_metrics import Figures, figures
-from tests.jobs.test_processes import until
+from tests.jobs.test_processes import processes_in, until
 from tests.test_running import SECRETS, Checkout, checkout
 
 __all__ = ["checkout"]  # the fixture
@@ -42,14 +42,16 @@ def fail():
 
 
 @pytest.fixture
-def watched(checkout: Checkout) -> Checkout:
+def watched(checkout: Checkout) -> Iterator[Checkout]:
     """A service in production with two workers, and URLs that tell which one answers and that fail."""
     (checkout.folder / "wsgi.py").write_text(WSGI)
     if not checkout.environment["DATABASE_URL"]:
         checkout.environment["DATABASE_URL"] = "sqlite:///production.db"
     checkout.environment |= {"FLASK_ENV": "production", "WEB_CONCURRENCY": "2", **SECRETS}
     assert checkout.run("flask", "db", "upgrade").returncode == 0
-    return checkout
+    yield checkout
+    for pid in processes_in(checkout.folder):  # those of a test that has failed
+        os.kill(pid, signal.SIGKILL)
 
 
 def scrape(service: Checkout) -> Figures:
