@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, auth, cli, jobs, rates, work
 from app.config import load_settings
-from app.core import background, database, errors, gate, headers, logging, outbox, resource
+from app.core import background, database, errors, gate, headers, logging, metrics, outbox, resource, telemetry
 from app.extensions import cors, db, migrate
 
 
@@ -22,6 +22,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
     app.config.from_mapping(load_settings(config_name, overrides))
     app.config.from_mapping(database.engine_settings(app.config))
 
+    telemetry.init_app(app)
     logging.init_app(app)
     headers.init_app(app)
     gate.init_app(app)
@@ -29,6 +30,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
 
     db.init_app(app)
     database.init_app(app, db)
+    telemetry.trace_statements(app, db)
     migrate.init_app(app)
     if app.config["CORS_ORIGINS"]:
         # Its Vary is left to us: it leaves it out where there is only one origin.
@@ -40,6 +42,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
     jobs.init_app(app, work.KINDS)
     rates.init_app(app)
     resource.route(app, api.ROUTES)
+    metrics.init_app(app, db)
     cli.init_app(app)
     if app.config["TRUSTED_PROXIES"]:
         hops = app.config["TRUSTED_PROXIES"]

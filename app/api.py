@@ -66,4 +66,5 @@ ROUTES = (
     ("/openapi.json", docs.OpenApiDocument),
     ("/health", health.Health),
     ("/health/ready", health.Readiness),
+    ("/metrics", health.Metrics),
 )

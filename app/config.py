@@ -7,6 +7,7 @@ falls back to its default. ``.env.example`` lists the same settings for people; 
 import os
 import secrets
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from flask import Config
 
 from app.core.settings import (
     Setting,
+    bearer,
     broker_url,
     currency,
     database_url,
     flag,
+    log_target,
     mail_sender,
     number,
     one_of,
     origins,
+    sentry_dsn,
     service_url,
     smtp_url,
     storage_url,
@@ -34,6 +38,19 @@ ENVIRONMENTS = ("development", "testing", "production")
 SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
 SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
 NO_SENDER = "agora@localhost"
+# What some settings need to have installed: the category of the Pipfile, and its modules.
+OPTIONAL = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": (
+        "otel",
+        (
+            "opentelemetry.sdk",
+            "opentelemetry.exporter.otlp.proto.http",
+            "opentelemetry.instrumentation.flask",
+            "opentelemetry.instrumentation.sqlalchemy",
+        ),
+    ),
+    "SENTRY_DSN": ("sentry", ("sentry_sdk",)),
+}
 PLACEHOLDERS = ("only-for-tests", "change", "default", "example", "secret", "password", "replace", "your-", "dev-")
 
 
@@ -84,6 +101,31 @@ SETTINGS = (
         "DEBUG, INFO, WARNING or ERROR.",
         one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     ),
+    Setting(
+        "LOG_TO",
+        "stderr",
+        "stderr; file:///folder/agora.log, which all processes may share; syslog://host:514 (UDP) or syslog:///dev/log.",
+        log_target,
+    ),
+    Setting(
+        "LOG_FILE_SIZE",
+        104857600,
+        "Bytes after which the file of LOG_TO is put by as .1, the older ones up to .9.",
+        number(1024, 1099511627776),
+    ),
+    Setting(
+        "METRICS_TOKEN",
+        "",
+        "The bearer token that /metrics asks for. Empty, only this machine is answered, and no proxy.",
+        bearer,
+    ),
+    Setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "Where OpenTelemetry's traces go, like http://127.0.0.1:4318. Needs the package category otel.",
+        service_url,
+    ),
+    Setting("SENTRY_DSN", "", "Where Sentry is told of errors. Needs the package category sentry.", sentry_dsn),
     Setting("SQLALCHEMY_ECHO", False, "Log every SQL statement.", flag),
     Setting("CORS_ORIGINS", [], "Origins whose pages may call the API, separated by commas.", origins),
     Setting("RATELIMIT_ENABLED", True, "Limit how often a caller may try what invites guessing.", flag),
@@ -163,6 +205,7 @@ def load_settings(
     settings["FLASK_ENV"] = name
     if name == "development":
         _fill_in_for_development(settings, instance)
+    problems += _missing_packages(settings)
     if name == "production":
         problems += _unsafe_in_production(settings)
     if problems:
@@ -212,6 +255,21 @@ def _kept_secret(path: Path) -> str:
             draft.replace(path)  # A file system without hard links.
         draft.unlink(missing_ok=True)
     return path.read_text().strip()
+
+
+def _missing_packages(settings: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} needs packages that are not installed: pipenv sync --categories={category}."
+        for name, (category, modules) in OPTIONAL.items()
+        if settings[name] and not all(map(_is_installed, modules))
+    ]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # It is below a package that is missing, too.
+        return False
 
 
 def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:

@@ -39,6 +39,7 @@ class Caller:
 NOBODY = Caller(id=None)
 
 EXTENSION = "agora-authenticate"
+CALLER = "agora.caller"  # where the log finds who has asked
 
 
 class Authenticator(Protocol):
@@ -68,4 +69,6 @@ def recognise_caller(*, alone: bool = False) -> Caller:
     token = bearer_token()
     if token is None:
         return NOBODY
-    return cast(Caller, current_app.extensions[EXTENSION](token, alone=alone))
+    caller = cast(Caller, current_app.extensions[EXTENSION](token, alone=alone))
+    request.environ[CALLER] = caller
+    return caller

@@ -24,6 +24,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core import spent
+
 READS = "reads"
 CONNECTION = "connection"  # of the request, or of the command, kept in Flask's g
 CONNECT_TIMEOUT = 5  # seconds
@@ -117,6 +119,8 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
     app.teardown_appcontext(lambda _error: release(db))
     with app.app_context():
         _engines.update(db.engines.values())
+        for engine in db.engines.values():
+            spent.watch(engine)
         if db.engine.dialect.name != "sqlite":
             set_wait_callback(partial(_wait, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
             for engine in db.engines.values():

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,7 +11,12 @@ from urllib.parse import quote
 import orjson
 from flask import Flask, request
 
+from app.core import metrics
+from app.core.caller import CALLER, NOBODY
 from app.core.headers import request_id
+from app.core.log_targets import handler_for
+from app.core.scrub import scrubbed
+from app.core.spent import spent, start_anew
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -37,9 +41,9 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         try:
-            return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
+            return scrubbed(orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode())
         except TypeError:  # It refuses half a character, and an integer of more than 64 bits.
-            return json.dumps(line, default=str)
+            return scrubbed(json.dumps(line, default=str))
 
 
 class TextFormatter(logging.Formatter):
@@ -47,6 +51,10 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s  [%(request_id)s]", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line for ``record``."""
+        return scrubbed(super().format(record))
 
 
 class RequestIdFilter(logging.Filter):
@@ -59,37 +67,60 @@ class RequestIdFilter(logging.Filter):
 
 
 def init_app(app: Flask) -> None:
-    """Log to standard error, and write a line for every request."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Log to where LOG_TO says, and write a line for every request."""
+    handler = handler_for(app.config["LOG_TO"], size=app.config["LOG_FILE_SIZE"])
     handler.setFormatter(JsonFormatter() if app.config["FLASK_ENV"] == "production" else TextFormatter())
     handler.addFilter(RequestIdFilter())
-    for name, level in (("app", app.config["LOG_LEVEL"]), ("celery", "WARNING")):
+    for name, level in (("app", app.config["LOG_LEVEL"]), ("celery", "WARNING"), ("gunicorn.error", logging.NOTSET)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
-        logger.setLevel(level)
         logger.propagate = app.testing  # so that pytest can catch it
-    app.wsgi_app = _logged(app.wsgi_app)  # type: ignore[method-assign, assignment]
+        if level:
+            logger.setLevel(level)  # Gunicorn has set its own.
+    app.wsgi_app = _logged(app, app.wsgi_app)  # type: ignore[method-assign, assignment]
     # What no line shows need not be found out for each of them: https://docs.python.org/3/howto/logging.html#optimization
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def _logged(serve: "WSGIApplication") -> "WSGIApplication":
-    """Write a line for each answer of ``serve``, when its head is ready."""
+def _logged(app: Flask, serve: "WSGIApplication") -> "WSGIApplication":
+    """Count each answer of ``serve`` and write a line for it, when its head is ready."""
+    shows_times = app.config["FLASK_ENV"] == "development"
 
     def logged(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.perf_counter()
+        start_anew()
 
-        def start(status: str, *args: Any) -> Any:
-            _log_request(environ, int(status[:3]), round((time.perf_counter() - started) * 1000, 1))
-            return start_response(status, *args)
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            seconds = time.perf_counter() - started
+            _note(app, environ, status=int(status[:3]), seconds=seconds)
+            if shows_times:
+                headers = [*headers, ("Server-Timing", _server_timing(seconds))]
+            return start_response(status, headers, *exc_info)
 
         return serve(environ, start)
 
     return logged
 
 
-def _log_request(environ: "WSGIEnvironment", status: int, milliseconds: float) -> None:
-    rule = request.url_rule
-    method, path = environ["REQUEST_METHOD"], quote(environ["PATH_INFO"].encode("latin-1"))
-    facts = {"method": method, "route": rule.rule if rule else None, "status": status, "ms": milliseconds}
+def _note(app: Flask, environ: "WSGIEnvironment", *, status: int, seconds: float) -> None:
+    rule, method, caller = request.url_rule, environ["REQUEST_METHOD"], environ.get(CALLER, NOBODY)
+    route = rule.rule if rule else None
+    app.extensions[metrics.EXTENSION].count(route, method, status=status, seconds=seconds)
+    path, milliseconds = quote(environ["PATH_INFO"].encode("latin-1")), round(seconds * 1000, 1)
+    facts = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "ms": milliseconds,
+        "user": caller.id,
+        "session": caller.session_id,
+        "queries": spent.statements,
+        "query_ms": round(spent.seconds * 1000, 1),
+    }
     access_log.info("%s %s %d %.1f ms", method, path, status, milliseconds, extra=facts)
+
+
+def _server_timing(seconds: float) -> str:
+    """Give the times of a request as browsers show them, https://www.w3.org/TR/server-timing/ (milliseconds)."""
+    queries = f'db;dur={spent.seconds * 1000:.1f};desc="{spent.statements} queries"'
+    return f"total;dur={seconds * 1000:.1f}, {queries}"

@@ -84,6 +84,30 @@ def service_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def log_target(text: str) -> str:
+    """Read where the log goes."""
+    url = urlsplit(text)
+    in_file = url.scheme in ("file", "syslog") and not url.netloc and len(url.path) > 1
+    on_host = url.scheme == "syslog" and url.hostname and url.netloc.count("@") == 0 and not url.path
+    if text != "stderr" and not ((in_file or on_host) and not url.query and url.port != 0):
+        raise ValueError("must be stderr, file:///folder/agora.log, syslog://host:514 or syslog:///dev/log")
+    return text
+
+
+def bearer(text: str) -> str:
+    """Read a token that is hard to guess and fits into a header."""
+    if not re.fullmatch(r"[\w.~+/=-]{16,256}", text, re.ASCII):
+        raise ValueError("must have from 16 to 256 letters, digits and -._~+/=")
+    return text
+
+
+def sentry_dsn(text: str) -> str:
+    """Read the address of a project at Sentry."""
+    if not re.fullmatch(r"https?://\w+@[\w.-]+(:[0-9]{1,5})?(/[\w.-]+)*/[0-9]+", text, re.ASCII):
+        raise ValueError("must be an address like https://key@sentry.example.com/1")
+    return text
+
+
 def smtp_url(text: str) -> str:
     """Read the address of a mail server. A password is not sent without encryption."""
     url = urlsplit(text)

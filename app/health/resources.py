@@ -3,13 +3,14 @@
 from typing import Any
 
 from flask import Response
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from app.core.caller import Caller
 from app.core.endpoint import endpoint, json_response
-from app.core.errors import TRY_AGAIN
+from app.core.errors import TRY_AGAIN, NotFound
 from app.core.permissions import Access
 from app.core.resource import Resource
-from app.health import service
+from app.health import metrics, service
 from app.health.schemas import HealthSchema, ReadinessSchema
 
 
@@ -32,3 +33,17 @@ class Readiness(Resource):
         if answer["status"] == "healthy":
             return json_response(answer)
         return json_response(answer, 503, headers=TRY_AGAIN)
+
+
+class Metrics(Resource):
+    """What does the service do?"""
+
+    @endpoint(permission=Access.ANONYMOUS, media_type="text/plain", errors=(NotFound,))
+    def get(self, _caller: Caller) -> Response:
+        """Read the figures for Prometheus, of all processes together.
+
+        They are for the operator: without METRICS_TOKEN as bearer token or, where none is set, from another machine
+        or through a proxy, there is nothing here.
+        """
+        metrics.demand_access()
+        return Response(generate_latest(metrics.Exposition()), content_type=CONTENT_TYPE_PLAIN_0_0_4)

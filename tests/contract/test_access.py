@@ -18,6 +18,7 @@ OPEN_TO_ALL = {
     "GET /openapi.json",
     "GET /health",
     "GET /health/ready",
+    "GET /metrics",
     "POST /auth/login",
     "POST /auth/refresh",
     "GET /api/v1/users",

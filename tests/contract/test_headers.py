@@ -9,6 +9,7 @@ from tests.conftest import AsUser, dispose, new_client
 from tests.contract.routes import ROUTES, Route, names
 
 READABLE = [route for route in ROUTES if route.method == "GET"]
+STEADY = [route for route in READABLE if route.rule != "/metrics"]  # Its figures move while they are read.
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=names)
@@ -21,7 +22,7 @@ def test_every_answer_has_the_security_headers(as_user: AsUser, route: Route) ->
     assert headers["Cache-Control"]
 
 
-@pytest.mark.parametrize("route", READABLE, ids=names)
+@pytest.mark.parametrize("route", STEADY, ids=names)
 def test_head_answers_as_get_does_without_a_body(as_user: AsUser, route: Route) -> None:
     member = as_user()
     got = route.call(member)

@@ -92,6 +92,7 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "GET /openapi.json": 0,
     "GET /health": 0,
     "GET /health/ready": 4,  # one more asks PostgreSQL whether there is a table of migrations
+    "GET /metrics": 2,
 }
 
 

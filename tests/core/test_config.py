@@ -85,6 +85,15 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
         ("PORT", "0"),
         ("PORT", "70000"),
         ("LOG_LEVEL", "LOUD"),
+        ("LOG_TO", "stdout"),
+        ("LOG_TO", "file://host/agora.log"),
+        ("LOG_TO", "syslog://"),
+        ("LOG_TO", "syslog://host:99999"),
+        ("LOG_FILE_SIZE", "0"),
+        ("METRICS_TOKEN", "short"),
+        ("METRICS_TOKEN", "with a space in it"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+        ("SENTRY_DSN", "sentry.example.com"),
         ("SQLALCHEMY_ECHO", "perhaps"),
         ("DATABASE_URL", "mysql://db/agora"),
         ("DATABASE_URL", "sqlite://"),
@@ -135,6 +144,29 @@ def test_development_asks_its_own_rate_service_and_production_none() -> None:
 def test_a_broker_is_redis_or_rabbitmq(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("BROKER_URL", url)
     assert load_settings()["BROKER_URL"] == url
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["stderr", "file:///var/log/agora.log", "syslog://logs.example.com", "syslog://[::1]:5140", "syslog:///dev/log"],
+)
+def test_the_log_goes_to_the_console_a_file_or_syslog(target: str) -> None:
+    assert load_settings("production", {**GOOD, "LOG_TO": target})["LOG_TO"] == target
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "category"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318", "otel"),
+        ("SENTRY_DSN", "https://key@sentry.example.com/1", "sentry"),
+    ],
+)
+def test_a_setting_whose_packages_are_missing_says_how_to_install_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, category: str
+) -> None:
+    monkeypatch.setattr(config, "find_spec", lambda _module: None)
+    with pytest.raises(ConfigError, match=f"{name} needs packages .* --categories={category}"):
+        load_settings("production", {**GOOD, name: value})
 
 
 def test_a_mail_server_needs_a_sender_in_production() -> None:
