@@ -48,6 +48,7 @@ class Database:
             "SECRET_KEY": self.secrets.key,
             "JWT_SECRET_KEY": self.secrets.jwt,
             "RATELIMIT_ENABLED": "0",
+            "BROKER_URL": "redis://127.0.0.1:1/0",
             "WEB_CONCURRENCY": "2",
             "WEB_THREADS": "4",
         }
