@@ -113,7 +113,7 @@ def nginx(folder: Path, *, listen: str, web: Sequence[str]) -> Process:
     (home / "include").mkdir(parents=True)
     values = {
         "AGORA_LISTEN": listen,
-        "AGORA_SERVERS": "\n".join(f"server {address} max_fails=1 fail_timeout=1s;" for address in web),
+        "AGORA_SERVERS": "\n".join(f"server {address} max_fails=0;" for address in web),
         "AGORA_RESOLVER": "127.0.0.1",
         "AGORA_MAX_BODY": str(_default("MAX_UPLOAD_SIZE") + MULTIPART_OVERHEAD),
         "AGORA_INCLUDE": str(home / "include"),
