@@ -25,7 +25,7 @@ except ConfigError as error:
 
 
 def cores() -> int:
-    """Give how many cores this process may use: those that it is bound to, or the quota of its container (cgroup v2)."""
+    """Give how many cores this process may use: those it is bound to, or its container's quota (cgroup v2)."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -37,8 +37,8 @@ def cores() -> int:
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Gunicorn's worker of threads, which refuses new connections as soon as it is told to stop.
 
-    Gunicorn's own leaves its socket open until its last connection is closed; who connects meanwhile waits for nobody and
-    is cut off in the end, and a proxy must not repeat a POST that was sent. One that is refused goes to another server.
+    Gunicorn's own leaves its socket open until its last connection is closed; who connects meanwhile waits for nobody
+    and is cut off in the end, and a proxy must not repeat a POST that was sent. Who is refused goes to another server.
     """
 
     def set_accept_enabled(self, enabled: bool) -> None:

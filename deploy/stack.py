@@ -1,7 +1,7 @@
 """Production's topology on one machine, without containers: ``python -m deploy.stack`` (``make stack``).
 
-Nginx before two Gunicorns, a worker, the scheduler, PostgreSQL and Redis, from the files that containers are made of, on
-loopback and on sockets in a folder of their own. Whatever ends is started again; all are stopped as one.
+Nginx before two Gunicorns, a worker, the scheduler, PostgreSQL and Redis, from the files that containers are made of,
+on loopback and on sockets in a folder of their own. Whatever ends is started again; all are stopped as one.
 """
 
 import argparse
@@ -15,11 +15,12 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from sqlalchemy import create_engine, make_url, text
 
 from app.config import ROOT
 from deploy import servers
@@ -52,6 +53,7 @@ class Stack:
         self.folder.chmod(0o711)  # Others who run parts of it find their own folders in it, and see nothing else.
         self.files = self.folder / "files"
         self.web_ports = {f"web{number}": free_port() for number in range(1, webs + 1)}
+        self.database_url = f"postgresql+psycopg2://agora@/agora?host={self.folder / 'postgres'}"
         self.environment = self._environment() | settings
         self.processes: dict[str, Process] = {}
 
@@ -61,7 +63,7 @@ class Stack:
             "FLASK_ENV": "production",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "JWT_SECRET_KEY": secrets.token_urlsafe(48),
-            "DATABASE_URL": f"postgresql://agora@/agora?host={self.folder / 'postgres'}",
+            "DATABASE_URL": self.database_url,
             "BROKER_URL": f"redis+socket://{self.folder / 'redis' / 'socket'}",
             "STORAGE_URL": self.files.as_uri(),
             "TRUSTED_PROXIES": "1",
@@ -113,19 +115,21 @@ class Stack:
         )
 
     def run(self, program: str, *arguments: str) -> str:
-        """Run a program of Agora's environment to its end, and give what it has said. Raises RuntimeError if it fails."""
+        """Run a program of Agora's environment to its end, and give its output. Raises RuntimeError if it fails."""
         done = subprocess.run(  # noqa: S603
-            [str(BIN / program), *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+            [str(BIN / program), *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"{program} {' '.join(arguments)} has failed:\n{done.stderr}")
         return done.stdout
 
     def _create_database(self) -> None:
-        from sqlalchemy import create_engine, text
-
-        address = f"postgresql+psycopg2://agora@/postgres?host={self.folder / 'postgres'}"
-        engine = create_engine(address, isolation_level="AUTOCOMMIT")
+        engine = create_engine(make_url(self.database_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text("CREATE DATABASE agora TEMPLATE template0"))
         engine.dispose()
@@ -160,7 +164,9 @@ def main() -> None:
         signal.signal(number, lambda *_: over.set())
     try:
         with Stack(parser.parse_args().port) as stack:
-            print(f"\nAgora serves {stack.url}, as it does in production.\n  Logs  {stack.folder}/*.log\n  Stop  Ctrl-C\n")
+            print(
+                f"\nAgora serves {stack.url}, as it does in production.\n  Logs  {stack.folder}/*.log\n  Stop  Ctrl-C\n"
+            )
             for process in stack.processes.values():
                 print(f"  {process.name:10} pid {process.pid}", flush=True)
             over.wait()
