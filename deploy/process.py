@@ -30,6 +30,7 @@ class Process:
     starts: int = 0
     _running: "subprocess.Popen[bytes] | None" = None
     _wanted: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # between who stops it and the keeper
 
     @property
     def pid(self) -> int:
@@ -45,6 +46,11 @@ class Process:
 
     def start(self) -> None:
         """Start the program, and want it to be there from now on."""
+        with self._lock:
+            self._wanted = True
+            self._start()
+
+    def _start(self) -> None:
         with self.log.open("ab") as log:
             self._running = subprocess.Popen(  # noqa: S603
                 self.command,
@@ -59,7 +65,6 @@ class Process:
                 start_new_session=True,  # Ctrl-C is for us, who stop the programs in order.
             )
         self.starts += 1
-        self._wanted = True
 
     def signal(self, number: int) -> None:
         """Send a signal to the program's first process."""
@@ -67,10 +72,12 @@ class Process:
 
     def stop(self, how: int | None = None) -> None:
         """End the program with the signal ``how``, by default in good order, and do not start it again."""
-        self._wanted = False
+        with self._lock:
+            self._wanted = False
         if self._running is None or not self.is_alive:
             return
         self.signal(self.end if how is None else how)
+        os.killpg(self.pid, signal.SIGCONT)  # One that is frozen hears nothing.
         try:
             self._running.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -79,8 +86,9 @@ class Process:
 
     def keep(self) -> None:
         """Start the program again if it has ended and is wanted."""
-        if self._wanted and not self.is_alive:
-            self.start()
+        with self._lock:
+            if self._wanted and not self.is_alive:
+                self._start()
 
 
 class Keeper(threading.Thread):
