@@ -13,10 +13,10 @@ PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_E
 export FLASK_SKIP_DOTENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check stack stack-test bench lock clean
 
 help: ## Show what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## Migrate, fill an empty development database, and run it all at HOST:PORT
 	@$(BIN)/python -m flask --app wsgi prepare
@@ -39,6 +39,15 @@ check: $(VENV)/.installed-dev ## Lint, format, types, import direction, lock fil
 	@$(BIN)/mypy
 	@echo "==> Import direction"
 	@$(BIN)/lint-imports
+	@echo "==> Dockerfile and Compose"
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+stack: $(VENV)/.installed ## Run it as in production, behind Nginx, at STACK_PORT (8080); needs Debian's nginx-light
+	@exec $(BIN)/python -m deploy.stack --port $(or $(STACK_PORT),8080)
+
+stack-test: $(VENV)/.installed-dev ## Test it as in production: through Nginx, while it is reloaded, restarted and broken
+	@$(BIN)/python -m pytest tests/stack
 
 bench: $(VENV)/.installed-bench ## Measure against peers; ARGS=--quick, ARGS=--publish, ARGS=growth, ARGS=load
 	@$(BIN)/python -m bench $(ARGS)

@@ -2,13 +2,16 @@
 
 import errno
 import json
+import math
 import os
 import socket
 import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import gunicorn.util
+from gunicorn.workers.gthread import ThreadWorker
 
 from app.cli import welcome
 from app.config import ConfigError, load_settings
@@ -20,11 +23,51 @@ try:
 except ConfigError as error:
     sys.exit(f"Error: {error.format_message()}")
 
+
+def cores() -> int:
+    """Give how many cores this process may use: those it is bound to, or its container's quota (cgroup v2)."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(bound, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # There is no such file, or it says "max".
+        return bound
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Gunicorn's worker of threads, which refuses new connections as soon as it is told to stop.
+
+    Gunicorn's own leaves its socket open until its last connection is closed; who connects meanwhile waits for nobody
+    and is cut off in the end, and a proxy must not repeat a POST that was sent. Who is refused goes to another server.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept connections or not; for good, when the worker is stopping: whoever has connected already is served."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                self.accept_all(listener)
+                listener.close()
+
+    def accept_all(self, listener: socket.socket) -> None:
+        """Accept the connections that wait in the backlog, those of a worker beside this one, too."""
+        listener.setblocking(False)
+        before = -1
+        while before < self.nr_conns < self.worker_connections:
+            before = self.nr_conns
+            self.accept(listener)
+
+
 wsgi_app = "wsgi:app"
 bind = f"{settings['HOST']}:{settings['PORT']}"  # An IPv6 address has its brackets already.
-workers = settings["WEB_CONCURRENCY"]
+workers = settings["WEB_CONCURRENCY"] or max(2, cores())  # With one, a single long computation would stop it all.
 threads = settings["WEB_THREADS"]
-worker_class = "gthread"
+worker_class = Worker
+# Nginx lets go of an idle connection after one second, so that it never sends a request into one that is closed here:
+# after this time, or two seconds after a worker was told to stop.
+keepalive = 5
+# A worker's sign of life is a file's time; on a disk that is busy, setting it could wait.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 timeout = settings["REQUEST_TIMEOUT"]
 graceful_timeout = settings["REQUEST_TIMEOUT"]
 preload_app = True  # An app that cannot start is one message, not one from each worker for ever.

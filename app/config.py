@@ -89,7 +89,9 @@ SETTINGS = (
     Setting("JOB_TIME_LIMIT", 900, "Seconds that one job may take.", number(10, 86400)),
     Setting("HOST", "127.0.0.1", "The address that Gunicorn listens on; of IPv6 in brackets, like [::1]."),
     Setting("PORT", 8000, "The port that Gunicorn listens on.", number(1, 65535)),
-    Setting("WEB_CONCURRENCY", 2, "Worker processes of Gunicorn.", number(1, 256)),
+    Setting(
+        "WEB_CONCURRENCY", "", "Worker processes of Gunicorn. Empty, one for each core, at least 2.", number(1, 256)
+    ),
     Setting("WEB_THREADS", 4, "Threads of each worker; also the size of its connection pools.", number(1, 256)),
     Setting("REQUEST_TIMEOUT", 30, "Seconds after which Gunicorn ends a worker that hangs.", number(2, 3600)),
     Setting("STATEMENT_TIMEOUT", 10, "Seconds that one SQL statement may take (PostgreSQL).", number(1, 3600)),

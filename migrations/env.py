@@ -8,9 +8,10 @@ from alembic.runtime.migration import MigrationContext
 from click import ClickException
 from flask import current_app
 from psycopg2.extensions import set_wait_callback
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from app.core import migrations
 from app.core.models import Base, UTCDateTime
 
 # Waiting for a lock holds up everyone behind it; a migration would rather fail and be run again (milliseconds).
@@ -49,6 +50,19 @@ def _on_sqlite() -> bool:
     return bool(context.get_context().dialect.name == "sqlite")
 
 
+def take_turns(connection: Connection) -> None:
+    """Wait until no other migration is under way in this database, and keep others waiting until the connection ends.
+
+    Who has waited finds the work done. Raises ClickException when the wait is over in vain.
+    """
+    connection.execute(text("SET statement_timeout = 0"))
+    connection.execute(text(f"SET lock_timeout = {migrations.TURN_TIMEOUT}"))
+    try:
+        connection.execute(text(f"SELECT pg_advisory_lock({migrations.TURN})"))
+    except OperationalError:
+        raise ClickException("Another migration of this database has been under way for too long. Try again.") from None
+
+
 def run_online() -> None:
     """Migrate over a connection of the app's engine."""
     engine = current_app.extensions["migrate"].db.engine
@@ -59,6 +73,8 @@ def run_online() -> None:
         raise ClickException(f"The database {engine.url} cannot be reached: {error.orig}") from None
     with connecting as connection:
         if engine.dialect.name == "postgresql":
+            connection.detach()  # Its lock and its limits end with it, instead of going back to the pool.
+            take_turns(connection)
             connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT}"))
             connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT}"))
             connection.commit()

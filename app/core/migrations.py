@@ -8,6 +8,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
+TURN = 0x41474F5241  # the advisory lock that a migration holds: "AGORA", as good a number as any
+TURN_TIMEOUT = 600_000  # milliseconds to wait for a migration that is under way
 
 
 @cache

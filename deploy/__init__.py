@@ -1,0 +1,1 @@
+"""How Agora is deployed."""
