@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, NamedTuple
 
-import orjson
 from flask import Response, g, request
 from flask.globals import request_ctx
 
 from app.core import conditional, idempotency
+from app.core.answer import json_response, shown_response, without_ids
 from app.core.caller import NOBODY, Caller, recognise_caller
 from app.core.errors import AppError, Unauthorized
 from app.core.gate import READING, json_body, read_body
@@ -29,8 +29,6 @@ from app.core.transaction import dry_run, unit_of_work
 Handler = Callable[..., Any]
 
 API = "/api/v1/"
-ACCEPTED = 202  # the answer is a job, which has yet to be done
-LOOK_AGAIN = "1"  # seconds after which the job is worth a look
 DRY_RUN = Parameter("dry_run", "Answer as the write would, and leave no trace.", TRUE_OR_FALSE)
 
 
@@ -180,7 +178,7 @@ def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
     key = idempotency.sent_key() if call.takes_idempotency_key else None
     if sent.get("dry_run"):
         g.dry_run = True
-        return dry_run(lambda: _without_ids(_checked(call, caller, answer)))
+        return dry_run(lambda: without_ids(_checked(call, caller, answer)))
     if key is not None:
         return idempotency.once(key, _identity(contract, fields), answer, caller=caller)
     return _checked(call, caller, answer)
@@ -250,24 +248,5 @@ def _answer(contract: Contract, result: Any, sent: dict[str, Any], *, caller: Ca
         return json_response(page.body, headers={"Link": page.link})
     if contract.answer is None:
         return Response(status=contract.status)
-    shown = dump(contract.answer, result, caller)
-    headers = {"Location": contract.location.format(**shown)} if contract.location else {}
-    if contract.status == ACCEPTED:
-        headers["Retry-After"] = LOOK_AGAIN
-    response = json_response(shown, contract.status, headers=headers)
+    response = shown_response(dump(contract.answer, result, caller), contract.status, location=contract.location)
     return conditional.tag(response) if contract.is_tagged(request.method) else response
-
-
-def _without_ids(response: Response) -> Response:
-    """Take from the answer of a dry run what is not there: the id, the URL and the tag of what would be made."""
-    if response.status_code in (201, ACCEPTED):
-        response.set_data(orjson.dumps({**orjson.loads(response.get_data()), "id": None}) + b"\n")
-    for name in ("Location", "ETag"):
-        response.headers.pop(name, None)
-    return response
-
-
-def json_response(value: Any, status: int = 200, *, headers: dict[str, str] | None = None) -> Response:
-    """Make a JSON answer: UTF-8, moments as RFC 3339 with ``Z``."""
-    body = orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
-    return Response(body, status, headers, content_type="application/json")

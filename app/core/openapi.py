@@ -9,8 +9,9 @@ from apispec import APISpec
 from flask import Flask
 from werkzeug.routing import Rule
 
+from app.core.answer import ACCEPTED
 from app.core.components import Components, reference
-from app.core.endpoint import ACCEPTED, DRY_RUN, Contract
+from app.core.endpoint import DRY_RUN, Contract
 from app.core.errors import (
     PROBLEM,
     AppError,

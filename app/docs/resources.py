@@ -9,8 +9,9 @@ from flask import Response, current_app, send_from_directory
 from marshmallow import fields
 
 from app.core import openapi
+from app.core.answer import json_response
 from app.core.caller import Caller
-from app.core.endpoint import endpoint, json_response
+from app.core.endpoint import endpoint
 from app.core.errors import NotFound
 from app.core.permissions import Access
 from app.core.resource import Resource

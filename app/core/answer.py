@@ -1,0 +1,34 @@
+"""Answers in JSON: as they are, without what a dry run has not made, and with where the thing is that was made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Response
+
+CREATED = 201
+ACCEPTED = 202  # the answer is a job, which has yet to be done
+LOOK_AGAIN = "1"  # seconds after which the job is worth a look
+
+
+def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Make a JSON answer: UTF-8, moments as RFC 3339 with ``Z``."""
+    body = orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+    return Response(body, status, headers, content_type="application/json")
+
+
+def shown_response(shown: Mapping[str, Any], status: int, *, location: str | None) -> Response:
+    """Make the answer that shows a resource; ``location`` is where it is, with its fields in braces."""
+    headers = {"Location": location.format(**shown)} if location else {}
+    if status == ACCEPTED:
+        headers["Retry-After"] = LOOK_AGAIN
+    return json_response(shown, status, headers=headers)
+
+
+def without_ids(response: Response) -> Response:
+    """Take from the answer of a dry run what is not there: the id, the URL and the tag of what would be made."""
+    if response.status_code in (CREATED, ACCEPTED):
+        response.set_data(orjson.dumps({**orjson.loads(response.get_data()), "id": None}) + b"\n")
+    for name in ("Location", "ETag"):
+        response.headers.pop(name, None)
+    return response
