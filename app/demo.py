@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core import clock
 from app.core.caller import Caller
 from app.core.models import Base
+from app.core.outbox import Event
 from app.core.permissions import ROLES
 from app.extensions import db
 from app.orders import service as orders
@@ -77,6 +78,7 @@ def fill(size: Size, progress: Callable[[int], None]) -> None:
     for model in (Account, Transfer):
         _count_on_after(model.__tablename__)
     _make_orders(user_ids)
+    db.session.execute(delete(Event))  # All of it is long ago: nobody is to be told of it by mail.
 
 
 def _make_members(number: int, progress: Callable[[int], None]) -> list[int]:

@@ -15,6 +15,8 @@ from flask.cli import with_appcontext
 from app.config import ROOT
 from app.rates.source import LOOPBACK
 
+STOPPING = 20  # seconds that the processes are given to finish what they are doing
+
 
 @click.command()
 @with_appcontext
@@ -24,10 +26,11 @@ def up() -> None:
     All end with the first that ends.
     """
     # These come with a package category of its own, which production does not install.
+    from honcho import manager as honcho
     from honcho.environ import parse_procfile
-    from honcho.manager import Manager
 
-    manager = Manager()
+    honcho.KILL_WAIT = STOPPING
+    manager = honcho.Manager()
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment["PYTHONUNBUFFERED"] = "1"
     with _broker() as (command, url):
@@ -52,5 +55,5 @@ def _broker() -> Iterator[tuple[str, str]]:
 
     with tempfile.TemporaryDirectory(prefix="agora-") as folder:
         socket = Path(folder) / "broker.sock"
-        command = f"exec {get_binary_path()} --port 0 --unixsocket {socket} --dir {folder} --save '' --loglevel warning"
+        command = f"exec {get_binary_path()} --port 0 --unixsocket {socket} --dir {folder} --save '' --loglevel nothing"
         yield command, f"redis+socket://{socket}"
