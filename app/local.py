@@ -1,6 +1,7 @@
 """The whole service on one machine: the processes of the Procfile, and the servers that the settings do not name."""
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ def up() -> None:
 
     All end with the first that ends.
     """
+    # The processes would outlive a terminal that is closed, and keep the port.
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     # These come with a package category of its own, which production does not install.
     from honcho.environ import parse_procfile
     from honcho.manager import Manager

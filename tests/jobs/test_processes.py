@@ -83,11 +83,11 @@ def until(condition: Callable[[], Any], within: float = 40) -> Any:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Give the processes whose working directory is ``folder``."""
+    """Give the processes whose working directory is ``folder`` or, as a broker's, below it."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cwd").readlink() == folder:
+            if (process / "cwd").readlink().is_relative_to(folder):
                 found.append(int(process.name))
         except OSError:
             continue  # It has ended meanwhile.
@@ -204,12 +204,13 @@ def up(service: Service) -> Iterator["subprocess.Popen[bytes]"]:
     assert [line for line in lines if not MARKED.match(line)] == []
 
 
-def test_one_command_runs_all_and_ends_all(stopped: Service) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])  # The latter: its terminal is closed.
+def test_one_command_runs_all_and_ends_all(stopped: Service, how: int) -> None:
     with up(stopped) as process:
         stopped.let_finish()
         job_id = stopped.ask()
         until(lambda: stopped.has(job_id, "succeeded"), within=5)
-        process.terminate()
+        process.send_signal(how)
 
 
 def test_a_process_that_dies_ends_the_run_and_is_named(stopped: Service) -> None:
