@@ -204,18 +204,24 @@ def up(service: Service) -> Iterator["subprocess.Popen[bytes]"]:
     assert [line for line in lines if not MARKED.match(line)] == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])  # The latter: its terminal is closed.
-def test_one_command_runs_all_and_ends_all(stopped: Service, how: int) -> None:
+def test_one_command_runs_all_and_ends_all(stopped: Service) -> None:
     with up(stopped) as process:
         stopped.let_finish()
         job_id = stopped.ask()
         until(lambda: stopped.has(job_id, "succeeded"), within=5)
-        process.send_signal(how)
+        process.terminate()
+
+
+def test_a_terminal_that_is_closed_ends_the_run(stopped: Service) -> None:
+    with up(stopped):
+        stopped.hurt("up", signal.SIGHUP)
 
 
 def test_a_process_that_dies_ends_the_run_and_is_named(stopped: Service) -> None:
     log = stopped.folder / "up.log"
     with up(stopped) as process:
+        job_id = stopped.ask()
+        until(lambda: stopped.has(job_id, "running"))
         started = re.search(r"worker started \(pid=(\d+)\)", log.read_text())
         assert started
         os.kill(int(started[1]), signal.SIGKILL)
