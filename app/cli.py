@@ -69,6 +69,7 @@ def seed(members: int, posts: int, transfers: int) -> None:
             return
         with click.progressbar(length=size.rows, label="Filling the database with demo data") as bar:
             unit_of_work(lambda: demo.fill(size, bar.update))
+        demo.tell()
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
     click.echo(f"Made {members} members, {posts} posts and {transfers} transfers. The password is {demo.PASSWORD}")

@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from app.core import clock
+from app.core import clock, outbox
 from app.core.caller import Caller
 from app.core.models import Base
-from app.core.outbox import Event
 from app.core.permissions import ROLES
+from app.core.transaction import unit_of_work
 from app.extensions import db
+from app.jobs.models import Job
+from app.notifications.service import EMAIL
 from app.orders import service as orders
 from app.posts.models import Post
 from app.products.models import Product
@@ -78,7 +80,15 @@ def fill(size: Size, progress: Callable[[int], None]) -> None:
     for model in (Account, Transfer):
         _count_on_after(model.__tablename__)
     _make_orders(user_ids)
-    db.session.execute(delete(Event))  # All of it is long ago: nobody is to be told of it by mail.
+
+
+def tell() -> None:
+    """Tell the demo members of their orders, but by no mail: ``make run`` would print all of them when it first starts.
+
+    Runs outside of a unit of work.
+    """
+    outbox.deliver_all()
+    unit_of_work(lambda: db.session.execute(delete(Job).where(Job.kind == EMAIL)))
 
 
 def _make_members(number: int, progress: Callable[[int], None]) -> list[int]:

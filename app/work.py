@@ -12,6 +12,7 @@ from app.files import tasks as thumbnails
 from app.imports import service as imports
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind, Run
+from app.jobs.runner import sweep_folders
 from app.notifications import events as notifications
 from app.notifications import tasks as mails
 from app.orders import tasks as orders
@@ -28,6 +29,7 @@ def purge(_run: Run) -> dict[str, int]:
         "sessions": unit_of_work(auth.purge_sessions),
         "jobs": unit_of_work(jobs.purge),
         "files": files.sweep() + jobs.sweep(),
+        "folders": sweep_folders(),
     }
 
 

@@ -85,8 +85,17 @@ class Checkout:
         assert process.wait(30) == 0
         return self.log.read_text()
 
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.base + path, timeout=10) as answer:  # noqa: S310
+    def get(self, path: str, token: str = "") -> Any:
+        request = urllib.request.Request(self.base + path)  # noqa: S310
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def post(self, path: str, body: Any) -> Any:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.base + path, json.dumps(body).encode(), headers)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             return json.load(answer)
 
 
@@ -259,6 +268,17 @@ def test_the_demo_is_a_market_whose_books_balance(checkout: Checkout) -> None:
     products = checkout.get("/api/v1/products")["products"]
     assert len(products) == 8
     assert all(product["description"] for product in products)
+    checkout.stop(process)
+
+
+def test_the_demo_members_are_told_of_their_orders_but_not_by_mail(checkout: Checkout) -> None:
+    checkout.run("flask", "prepare")
+    process = checkout.serve()
+    signed_in = {"email": "member@example.com", "password": "Agora-demo-1"}
+    token = checkout.post("/auth/login", signed_in)["access_token"]
+    assert checkout.get("/api/v1/notifications", token)["total"] > 0
+    with urllib.request.urlopen(checkout.base + "/metrics", timeout=10) as answer:  # noqa: S310
+        assert 'agora_jobs{kind="email",status="queued"} 0.0' in answer.read().decode().splitlines()
     checkout.stop(process)
 
 

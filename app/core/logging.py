@@ -47,13 +47,15 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A readable line, with the id of the request at its end."""
+    """A readable line, with the id of the request at its end if there is one."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s  [%(request_id)s]", "%H:%M:%S")
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s%(mark)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line for ``record``."""
+        asked_by = getattr(record, "request_id", None)
+        record.mark = f"  [{asked_by}]" if asked_by else ""
         return scrubbed(super().format(record))
 
 

@@ -6,13 +6,14 @@ with an old one changes nothing.
 """
 
 import logging
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 BEAT = 1.0  # seconds between two renewals
+FOLDER = "agora-job-"  # how the names of the attempts' folders begin
+LEFTOVER = timedelta(days=1)  # after which no attempt can still be at work in its folder
 UNEXPECTED = ("internal_error", "Something went wrong on our side. Try again later.")
 WORKER_LOST = ("worker_lost", "The work was interrupted too often. Try again later.")
 TOO_LONG = ("time_limit", "The work took longer than it may. Try with less.")
@@ -43,7 +46,7 @@ def run(job_id: int) -> None:
         return
     job, kind = claimed
     log.info("Job %d, %s, attempt %d", job.id, job.kind, job.attempts)
-    with TemporaryDirectory(prefix="agora-job-") as folder:
+    with TemporaryDirectory(prefix=FOLDER) as folder:
         attempt = Run(job.id, job.user_id, job.params, job.attempts, Path(folder), job.done, job.total)
         _attempt(kind, attempt)
 
@@ -191,3 +194,14 @@ def _try_again(kind: Kind, run: Run, *, error: tuple[str, str] = UNEXPECTED) -> 
     unit_of_work(
         lambda: rows_of(update(Job).where(_mine(run)).values(back).execution_options(synchronize_session=False))
     )
+
+
+def sweep_folders() -> int:
+    """Remove the folders that killed workers have left on this machine, and give their number."""
+    removed = 0
+    for folder in Path(gettempdir()).glob(f"{FOLDER}*"):
+        with suppress(OSError):  # Another sweeper was faster, or it is another user's.
+            if folder.stat().st_mtime < (clock.now() - LEFTOVER).timestamp():
+                shutil.rmtree(folder)
+                removed += 1
+    return removed

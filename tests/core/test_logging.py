@@ -115,3 +115,9 @@ def test_an_exception_is_told_in_one_line_of_json() -> None:
     assert "\n" not in line
     assert json.loads(line)["message"] == "went wrong"
     assert "RuntimeError: two" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize(("request_id", "end"), [(None, "at work"), ("abcdefgh", "at work  [abcdefgh]")])
+def test_a_line_for_people_ends_with_the_request_s_id_if_there_is_one(request_id: str | None, end: str) -> None:
+    record = logging.makeLogRecord({"msg": "at work", "request_id": request_id})
+    assert TextFormatter().format(record).endswith(end)

@@ -83,11 +83,11 @@ def until(condition: Callable[[], Any], within: float = 40) -> Any:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Give the processes whose working directory is ``folder``."""
+    """Give the processes whose working directory is ``folder`` or, as a broker's, below it."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cwd").readlink() == folder:
+            if (process / "cwd").readlink().is_relative_to(folder):
                 found.append(int(process.name))
         except OSError:
             continue  # It has ended meanwhile.
@@ -212,9 +212,16 @@ def test_one_command_runs_all_and_ends_all(stopped: Service) -> None:
         process.terminate()
 
 
+def test_a_terminal_that_is_closed_ends_the_run(stopped: Service) -> None:
+    with up(stopped):
+        stopped.hurt("up", signal.SIGHUP)
+
+
 def test_a_process_that_dies_ends_the_run_and_is_named(stopped: Service) -> None:
     log = stopped.folder / "up.log"
     with up(stopped) as process:
+        job_id = stopped.ask()
+        until(lambda: stopped.has(job_id, "running"))
         started = re.search(r"worker started \(pid=(\d+)\)", log.read_text())
         assert started
         os.kill(int(started[1]), signal.SIGKILL)

@@ -1,7 +1,9 @@
 """What the scheduler looks after: the timetable, bells that nobody has heard, and what has had its time."""
 
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
@@ -15,7 +17,7 @@ from app.extensions import db
 from app.jobs import runner, service
 from app.jobs.kinds import JobFailed, Kind, Run
 from app.jobs.models import QUEUED, RUNNING, SUCCEEDED, Job
-from app.work import KINDS
+from app.work import KINDS, purge
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
 from tests.jobs.conftest import Later, nothing
@@ -191,3 +193,18 @@ def test_readiness_tells_whether_a_worker_was_seen_lately_or_is_busy(
     with app.app_context():
         unit_of_work(lambda: db.session.add(Job(**{**running, "status": QUEUED})))
     assert told()[1] is False
+
+
+def test_what_killed_workers_have_left_on_the_disk_is_removed_after_a_day(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: Later
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "agora-job-left"
+    left.mkdir()
+    (left / "sent").write_text("name,price")
+    (tmp_path / "of-others").mkdir()
+    with app.app_context():
+        assert purge(Run(1, None, {}, 1, tmp_path))["folders"] == 0
+        later(25 * HOUR)
+        assert purge(Run(1, None, {}, 1, tmp_path))["folders"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["of-others"]
