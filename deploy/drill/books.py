@@ -26,7 +26,7 @@ OPEN_JOBS = "SELECT count(*) FROM jobs WHERE finished_at IS NULL AND user_id IS 
 ENDED_JOBS = (
     "SELECT status, coalesce(error_code, ''), count(*) FROM jobs WHERE user_id IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
 )
-TOLD = "SELECT (data->>'job_id')::int, count(*) FROM notifications WHERE kind IN ('report_ready', 'import_done') GROUP BY 1"
+TOLD = "SELECT data->>'job_id', count(*) FROM notifications WHERE kind IN ('report_ready', 'import_done') GROUP BY 1"
 IMPORTED = "SELECT name, count(*) FROM products WHERE name LIKE 'drill-import-%' GROUP BY 1"
 STORED = "SELECT storage_key, size FROM files"
 

@@ -19,7 +19,7 @@ FILE = b"A file of the drill. " * 200
 ERROR = {"error", "message", "code", "request_id"}
 IN_PROGRESS = "idempotency_in_progress"
 # What a client does, and how often.
-WORK = {"read": 40, "transfer": 30, "post": 15, "upload": 8, "report": 1, "import": 1}
+WORK = {"read": 80, "transfer": 60, "post": 30, "upload": 16, "report": 1, "import": 1}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP
 import psycopg2
 
 from deploy.drill.places import Ground
+from deploy.stack import Stack
 
 SLOW_CLIENTS = 200
 WINDOW = 6.0  # seconds of most faults
@@ -84,13 +85,13 @@ def kill_backend(ground: Ground) -> None:
     _kill(found[0])
 
 
-def freeze(name: str, seconds: float = WINDOW) -> Callable[[Ground], None]:
+def freeze(name: str, seconds: float = WINDOW) -> Callable[[Stack], None]:
     """Stop a program with all its processes, and let it go on."""
 
-    def happens(ground: Ground) -> None:
+    def happens(stack: Stack) -> None:
         frozen: list[int] = []
         try:
-            while more := [pid for pid in family(ground.processes[name].pid) if pid not in frozen]:
+            while more := [pid for pid in family(stack.processes[name].pid) if pid not in frozen]:
                 for pid in more:
                     frozen.append(pid)
                     with contextlib.suppress(ProcessLookupError):

@@ -11,7 +11,8 @@ from pathlib import Path
 from deploy.process import Process
 from deploy.stack import Stack
 
-STORAGE_SIZE = "48m"
+STORAGE_SIZE = "192m"
+PAGE = 4096  # bytes; what such a disk has free, it has in pieces of this size
 
 
 class Namespace:
@@ -63,7 +64,7 @@ class Disk:
             with filler.open("wb", buffering=0) as file:
                 try:
                     while True:
-                        file.write(bytes(4096))
+                        file.write(bytes(PAGE))
                 except OSError:
                     yield
         finally:
