@@ -142,7 +142,8 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
 def _wait(silence: Silence, seconds: float, connection: Any) -> None:
     """Wait for PostgreSQL's answer, but not for ever. One callback serves all connections of the process.
 
-    A server that is frozen does not keep its own time limits, and libpq has none for an answer. psycopg2 closes a
+    A server that is frozen does not keep its own time limits, and libpq has none for an answer. Who has waited for a
+    while asks whether it is there at all, so that a slow statement is told from a silent server. psycopg2 closes a
     connection whose wait fails; the pool replaces it. https://www.psycopg.org/docs/advanced.html#green-support
     """
     connecting = connection.status not in ESTABLISHED

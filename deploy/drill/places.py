@@ -53,7 +53,7 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         _run("mount", "-t", "tmpfs", "-o", f"size={STORAGE_SIZE},mode=700", "tmpfs", str(folder))
 
     @contextmanager

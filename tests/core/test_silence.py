@@ -2,7 +2,6 @@
 
 import pytest
 
-from app.core import silence
 from app.core.silence import Silence, Unanswered
 
 
@@ -10,7 +9,7 @@ from app.core.silence import Silence, Unanswered
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time of the clock, in seconds, which goes on when it is told to."""
     time = [100.0]
-    monkeypatch.setattr(silence.time, "monotonic", lambda: time[0])
+    monkeypatch.setattr("app.core.silence.time.monotonic", lambda: time[0])
     return time
 
 
