@@ -90,13 +90,18 @@ def _acknowledged(database: Connection, writes: Sequence[Write]) -> list[Finding
         others += [str(marker) for marker in times.keys() - {write.marker for write in mine}]
     known = sum(write.made is not None for write in writes)
     return [
-        Finding("what was acknowledged is there", not missing, f"{known} writes, {len(missing)} missing {missing[:3]}"),
+        Finding("what was acknowledged is there", not missing, f"{known} writes, {_number(missing)} missing"),
         Finding(
             "nothing is there twice",
             not twice and not others,
-            f"{len(writes) - known} writes were never acknowledged; twice {twice[:3]}, of nobody {others[:3]}",
+            f"{len(writes) - known} never acknowledged; {_number(twice)} twice, {_number(others)} of nobody",
         ),
     ]
+
+
+def _number(markers: Sequence[str]) -> str:
+    """Give how many there are, with some of them to look for in the logs."""
+    return f"{len(markers)} ({', '.join(markers[:3])}, ...)" if markers else "0"
 
 
 def _files(ground: Ground, database: Connection) -> Finding:

@@ -80,7 +80,7 @@ def row_of(period: Period, attempts: Sequence[Attempt]) -> Row:
 def line(row: Row) -> str:
     """Give a row of the table."""
     lasted = f"{row.lasted:.0f} s" if row.lasted >= 0.5 else "at once"
-    recovered = f"{row.recovered:.1f} s" if row.recovered > 0 else "at once"
+    recovered = f"{row.recovered:.1f} s" if row.recovered >= 0.05 else "at once"
     cells = (row.fault.title, lasted, row.requests, row.inside, row.after, f"{row.slowest:.1f} s", recovered)
     return f"| {' | '.join(map(str, cells))} | {row.verdict} |\n"
 
@@ -102,5 +102,5 @@ def publish(rows: Sequence[Row], missing: Sequence[tuple[Fault, str]], found: Se
     if not rest:
         raise RuntimeError(f"{README} has no {BEGIN}")
     when = f"Measured on {clock.now().date().isoformat()}, on {os.cpu_count()} cores that the clients shared.\n"
-    inner = f"{when}\n{table(rows, missing)}\n{findings(found)}"
+    inner = f"{when}\n{table(rows, missing)}\n{findings(found)}\n"
     README.write_text(f"{before}{BEGIN}\n{inner}{END}{rest.partition(END)[2]}")
