@@ -13,7 +13,7 @@ PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_E
 export FLASK_SKIP_DOTENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check stack stack-test bench lock clean
+.PHONY: help run test check stack stack-test drill bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ stack: $(VENV)/.installed ## Run it as in production, behind Nginx, at STACK_POR
 
 stack-test: $(VENV)/.installed-dev ## Test it as in production: through Nginx, while it is reloaded, restarted and broken
 	@$(BIN)/python -m pytest tests/stack
+
+drill: $(VENV)/.installed ## Break one part of it after the other under load (5 minutes); ARGS=--only=redis, ARGS=--publish
+	@$(BIN)/python -m deploy.drill $(ARGS)
 
 bench: $(VENV)/.installed-bench ## Measure against peers; ARGS=--quick, ARGS=--publish, ARGS=growth, ARGS=load
 	@$(BIN)/python -m bench $(ARGS)

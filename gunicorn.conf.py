@@ -6,6 +6,7 @@ import math
 import os
 import socket
 import sys
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while before < self.nr_conns < self.worker_connections:
             before = self.nr_conns
             self.accept(listener)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close the connections that were idle for too long, but none on which a request waits.
+
+        Both are there when the whole process was frozen. Gunicorn's own would cut the request off unread.
+        """
+        if not force and self.keepalived_conns and self.keepalived_conns[0].timeout <= time.monotonic():
+            self.wait_for_and_dispatch_events(timeout=0)
+        super().murder_keepalived(force)
 
 
 wsgi_app = "wsgi:app"

@@ -53,7 +53,9 @@ class Stack:
         self.folder.chmod(0o711)  # Others who run parts of it find their own folders in it, and see nothing else.
         self.files = self.folder / "files"
         self.web_ports = {f"web{number}": free_port() for number in range(1, webs + 1)}
+        self.web_hosts = dict.fromkeys(self.web_ports, "127.0.0.1")
         self.database_url = f"postgresql+psycopg2://agora@/agora?host={self.folder / 'postgres'}"
+        self.libpq_url = self.database_url.replace("+psycopg2", "")
         self.environment = self._environment() | settings
         self.processes: dict[str, Process] = {}
 
@@ -87,12 +89,12 @@ class Stack:
         wait_for_file(self._add(servers.redis(self.folder)), self.folder / "redis" / "socket")
         self._create_database()
         self.run("flask", "--app", "wsgi", "db", "upgrade")
-        for name, port in self.web_ports.items():
-            self._add(self._own(name, "gunicorn", PORT=str(port)))
+        for name in self.web_ports:
+            self._add(self._web(name))
         celery = ("celery", "--quiet", "--app", "wsgi:celery")
         self._add(self._own("worker", *celery, "worker", "--loglevel", "WARNING"))
         self._add(self._own("scheduler", *celery, "beat", "--loglevel", "WARNING"))
-        web = [f"127.0.0.1:{port}" for port in self.web_ports.values()]
+        web = [f"{self.web_hosts[name]}:{port}" for name, port in self.web_ports.items()]
         self._add(servers.nginx(self.folder, listen=f"127.0.0.1:{self.port}", web=web))
         for base in (*(f"http://{address}" for address in web), self.url):
             self.wait_until_ready(base)
@@ -103,6 +105,10 @@ class Stack:
         self.processes[process.name] = process
         process.start()
         return process
+
+    def _web(self, name: str) -> Process:
+        """Give a web instance."""
+        return self._own(name, "gunicorn", HOST=self.web_hosts[name], PORT=str(self.web_ports[name]))
 
     def _own(self, name: str, program: str, *arguments: str, **more: str) -> Process:
         """Give a process of Agora's own."""

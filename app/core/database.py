@@ -17,7 +17,7 @@ from weakref import WeakSet
 from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
-from psycopg2 import Error, OperationalError
+from psycopg2 import Error
 from psycopg2.extensions import POLL_OK, POLL_READ, STATUS_BEGIN, STATUS_READY, set_wait_callback
 from sqlalchemy import Connection, Dialect, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -25,10 +25,13 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core import spent
+from app.core.silence import Silence, Unanswered
 
 READS = "reads"
 CONNECTION = "connection"  # of the request, or of the command, kept in Flask's g
-CONNECT_TIMEOUT = 5  # seconds
+CONNECT_TIMEOUT = 3  # seconds
+NOTICED = 2.0  # seconds without an answer, after which it is asked whether the server is there
+LOOK_UP = 1.0  # seconds between two looks at what others have found out
 ESTABLISHED = (STATUS_READY, STATUS_BEGIN)  # what psycopg2 calls a connection that is made
 TRUSTED = 1.0  # seconds that a connection may have been idle without being asked whether it is alive
 IDLE_SINCE = "idle_since"
@@ -122,10 +125,13 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
         for engine in db.engines.values():
             spent.watch(engine)
         if db.engine.dialect.name != "sqlite":
-            set_wait_callback(partial(_wait, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
+            silence = Silence()
+            set_wait_callback(partial(_wait, silence, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
             for engine in db.engines.values():
+                event.listen(engine, "do_connect", lambda *_: silence.admit())
+                event.listen(engine, "connect", lambda *_: silence.end())
                 event.listen(engine, "checkin", _note_time)
-                event.listen(engine, "checkout", partial(_ping, engine.dialect))
+                event.listen(engine, "checkout", partial(_ping, silence, engine.dialect))
             return
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_immediate)
@@ -133,38 +139,50 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
         event.listen(db.engines[READS], "connect", _only_read)
 
 
-def _wait(seconds: float, connection: Any) -> None:
+def _wait(silence: Silence, seconds: float, connection: Any) -> None:
     """Wait for PostgreSQL's answer, but not for ever. One callback serves all connections of the process.
 
-    A server that is frozen does not keep its own time limits, and libpq has none for an answer. psycopg2 closes a
+    A server that is frozen does not keep its own time limits, and libpq has none for an answer. Who has waited for a
+    while asks whether it is there at all, so that a slow statement is told from a silent server. psycopg2 closes a
     connection whose wait fails; the pool replaces it. https://www.psycopg.org/docs/advanced.html#green-support
     """
-    limit = seconds if connection.status in ESTABLISHED else CONNECT_TIMEOUT
-    deadline = time.monotonic() + limit
+    connecting = connection.status not in ESTABLISHED
+    begun = time.monotonic()
+    limit = CONNECT_TIMEOUT if connecting else seconds
     while (state := connection.poll()) != POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
-        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise OperationalError("the database did not answer in time")
+        while not poller.poll(LOOK_UP * 1000):
+            waited = time.monotonic() - begun
+            if connecting and waited >= limit:
+                silence.begin()
+            given_up = not connecting and waited >= NOTICED and silence.is_found_beside(connection)
+            if given_up or waited >= limit:
+                raise Unanswered("the database did not answer in time")
 
 
 def _note_time(_connection: Any, record: ConnectionPoolEntry) -> None:
     record.info[IDLE_SINCE] = time.monotonic()
 
 
-def _ping(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+def _ping(silence: Silence, dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
     """Have a connection that has died in the pool replaced before it is used.
 
     One that was used within the last second is not asked: that would be one more way to the server and back for each
     request. If it has died since, one request is answered 503, and all connections of the pool are replaced.
     """
+    silence.admit()
     idle = time.monotonic() - record.info.get(IDLE_SINCE, time.monotonic())
-    if idle < TRUSTED:
+    if idle < TRUSTED and not silence.is_known:
         return
     try:
         dialect.do_ping(connection)
+    except Unanswered:
+        raise
     except Error:
+        silence.end()
         raise DisconnectionError from None
+    silence.end()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:

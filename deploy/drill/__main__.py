@@ -1,0 +1,119 @@
+"""The command: ``python -m deploy.drill [--only redis,postmaster] [--publish]`` (``make drill``)."""
+
+import argparse
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+
+import requests
+
+from deploy.drill import books, report
+from deploy.drill.books import Finding
+from deploy.drill.clients import PASSWORD, PATIENCE, Attempt, Load
+from deploy.drill.faults import FAULTS, Fault
+from deploy.drill.places import Ground
+from deploy.drill.report import RECOVERS_WITHIN, SETTLED, Period, Row, row_of
+
+CLIENTS = 8
+WARM_UP = 3.0  # seconds
+CALM = RECOVERS_WITHIN + SETTLED  # seconds from the end of a fault to the next
+CREDITS = 1_000_000  # minor units, of each member
+TREASURER = {"email": "treasurer@example.com", "password": PASSWORD}
+
+
+def main() -> None:
+    """Break one thing after the other, and end with status 1 if something was not as it must be."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.drill", description=__doc__)
+    names = ", ".join(fault.name for fault in FAULTS)
+    parser.add_argument("--only", default="", help=f"faults, separated by commas, of: {names}")
+    parser.add_argument("--publish", action="store_true", help="write the table into the README")
+    options = parser.parse_args()
+    chosen = _chosen(options.only)
+    with Ground() as ground:
+        missing = [(fault, why) for fault in chosen if (why := fault.missing(ground)) is not None]
+        absent = {fault for fault, _ in missing}
+        rows, found = drill(ground, [fault for fault in chosen if fault not in absent])
+    print(f"\n{report.table(rows, missing)}\n{report.findings(found)}")
+    if options.publish:
+        report.publish(rows, missing, found)
+    if any(row.verdict != "well" for row in rows) or not all(one.holds for one in found):
+        sys.exit("The drill has found something wrong.")
+
+
+def _chosen(names: str) -> list[Fault]:
+    by_name = {fault.name: fault for fault in FAULTS}
+    unknown = [name for name in names.split(",") if name and name not in by_name]
+    if unknown:
+        sys.exit(f"Error: there is no fault {', '.join(unknown)}. There are: {', '.join(by_name)}")
+    return [by_name[name] for name in names.split(",") if name] or list(FAULTS)
+
+
+def drill(ground: Ground, faults: Sequence[Fault]) -> tuple[list[Row], list[Finding]]:
+    """Let the faults happen under load, and look at what is left."""
+    load = Load(ground.url, CLIENTS)
+    issued = _give_out_credits(ground, [client.user_id for client in load.clients])
+    periods = []
+    begun = time.monotonic()
+    with load:
+        time.sleep(WARM_UP)
+        for number, fault in enumerate(faults, 1):
+            print(f"==> {number}/{len(faults)} {fault.title}", flush=True)
+            periods.append(_period(ground, fault))
+            print(f"    {report.line(row_of(periods[-1], load.attempts()))}", end="", flush=True)
+    print("==> Waiting for the jobs to end, and checking", flush=True)
+    attempts = load.attempts()
+    found = [*books.check(ground, load.writes(), issued=issued), _errors(attempts, periods), _repaired(ground)]
+    print(f"    {len(attempts)} requests in {time.monotonic() - begun:.0f} s", flush=True)
+    return [row_of(period, attempts) for period in periods], found
+
+
+def _period(ground: Ground, fault: Fault) -> Period:
+    begun = time.monotonic()
+    fault.happens(ground)
+    over = time.monotonic()
+    time.sleep(CALM)
+    return Period(fault, begun, over, time.monotonic())
+
+
+def _give_out_credits(ground: Ground, members: Sequence[int]) -> int:
+    ground.run(
+        "flask", "--app", "wsgi", "create-user", TREASURER["email"], "--name", "Treasurer", "--role", "treasurer",
+        "--password", PASSWORD,
+    )  # fmt: skip
+    with requests.Session() as session:
+        answer = session.post(f"{ground.url}/auth/login", json=TREASURER, timeout=PATIENCE)
+        session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        for member in members:
+            gift = {"user_id": member, "amount": CREDITS}
+            session.post(f"{ground.url}/api/v1/deposits", json=gift, timeout=PATIENCE).raise_for_status()
+    return CREDITS * len(members)
+
+
+def _errors(attempts: Sequence[Attempt], periods: Sequence[Period]) -> Finding:
+    """Errors are 503 in the one shape, and end with their fault."""
+    errors = [attempt for attempt in attempts if attempt.problem]
+    wrong = sum(attempt.problem != "503" for attempt in errors)
+    outside = sum(
+        not any(p.concerns(attempt) and attempt.ended <= p.over + RECOVERS_WITHIN for p in periods)
+        for attempt in errors
+    )
+    found = f"{len(attempts)} requests, {len(errors)} errors, {wrong} of them not 503, {outside} outside"
+    return Finding("errors are 503, and only within a fault and 5 s after it", not (wrong or outside), found)
+
+
+def _repaired(ground: Ground) -> Finding:
+    """Everything is there, without anybody's hand: what has ended was started by its keeper."""
+    with urllib.request.urlopen(f"{ground.url}/health/ready", timeout=PATIENCE) as answer:
+        checks = json.load(answer)["checks"]
+    checks.pop("mail")  # There is no mail server.
+    dead = [process.name for process in ground.processes.values() if not process.is_alive]
+    starts = ", ".join(f"{process.name} {process.starts}" for process in ground.processes.values())
+    return Finding(
+        "all is at work again by itself", not dead and all(checks.values()), f"Starts: {starts}; ready: {checks}"
+    )
+
+
+if __name__ == "__main__":
+    main()
