@@ -106,7 +106,8 @@ class Metrics:
                 self._add(OUT + pool, -1)
 
         event.listen(engine, "checkout", taken)
-        event.listen(engine, "checkin", returned)
+        for end in ("checkin", "detach"):
+            event.listen(engine, end, returned)
 
     def _add(self, cell: int, number: int) -> None:
         row = self._row or self._claim()
