@@ -320,8 +320,9 @@ def test_32_repeats_at_once_of_what_is_refused_are_refused_alike(
 
     monkeypatch.setattr(todos, "create_todo", refuse)
     with ThreadPoolExecutor(32) as pool:
-        assert set(pool.map(send, range(32))) == {(409, "Refused 1.")}
-    assert rows(app, IdempotencyKey) == 1  # However often it was tried, and undone.
+        answers = set(pool.map(send, range(32)))
+    assert [status for status, _ in answers] == [409]  # One answer, however often it was tried and undone.
+    assert rows(app, IdempotencyKey) == 1
 
 
 @pytest.fixture
