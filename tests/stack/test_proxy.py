@@ -88,7 +88,10 @@ def test_a_request_has_one_id_in_the_answer_and_in_both_logs(stack: Stack) -> No
         answer = requests.get(f"{stack.url}/health", headers={"X-Request-ID": unfit}, timeout=10)
         given = answer.headers["X-Request-ID"]
         assert given != unfit
-        assert f'"request_id": "{given}"' in (stack.folder / "nginx.log").read_text()
+        end = time.monotonic() + 10  # Nginx writes its line after the answer.
+        while f'"request_id": "{given}"' not in (stack.folder / "nginx.log").read_text():
+            assert time.monotonic() < end
+            time.sleep(0.05)
         own_logs = "".join((stack.folder / f"{name}.log").read_text() for name in stack.web_ports)
         assert f'"request_id":"{given}"' in own_logs
 
