@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ class Session:
             try:
                 with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
                     return json.load(answer)
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code != 503:
                     raise AssertionError(error.read()) from error
             threading.Event().wait(0.05)
