@@ -22,6 +22,15 @@ from tests.conftest import NO_BROKER
 
 BIN = Path(sys.executable).parent
 PARTS = ("app", "migrations", "wsgi.py", "gunicorn.conf.py", "Procfile")
+WITHOUT_A_PAUSE = """
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+for number in range(1_000_000):
+    connection.request("GET", "/health")
+    connection.getresponse().read()
+    if number == 10:
+        print("asking", flush=True)
+"""
 SECRETS = {name: f"0123456789-abcdefghijklmnop-{name[:3]}" + "-" * 5 for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
 
 
@@ -192,6 +201,24 @@ def test_what_is_not_http_is_refused_in_the_one_shape(checkout: Checkout, head: 
     assert answered.split(b" ", 2)[1] == str(status).encode()
     assert b"X-Content-Type-Options: nosniff" in answered
     assert set(json.loads(body)) == {"error", "message", "code", "request_id"}
+
+
+def test_a_connection_that_asks_without_a_pause_lets_others_in(checkout: Checkout) -> None:
+    settings = checkout.folder / "gunicorn.conf.py"
+    settings.write_text(settings.read_text().replace("\nSTAY = 2 ", "\nSTAY = 60_000 "))  # lest a pause help
+    checkout.run("flask", "prepare")
+    process = checkout.serve(WEB_THREADS="1")
+    asking = subprocess.Popen([sys.executable, "-c", WITHOUT_A_PAUSE, str(checkout.port)], stdout=subprocess.PIPE)
+    assert asking.stdout is not None
+    try:
+        assert asking.stdout.readline() == b"asking\n"
+        for _ in range(20):
+            checkout.get("/health")
+        assert asking.poll() is None
+    finally:
+        asking.kill()
+        asking.communicate()
+    checkout.stop(process)
 
 
 def test_a_port_in_use_is_one_clear_sentence(checkout: Checkout) -> None:
