@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import api, auth, cli, jobs, rates, work
 from app.config import load_settings
 from app.core import background, database, errors, gate, headers, logging, metrics, outbox, resource, telemetry
+from app.core.application import Application
 from app.extensions import cors, db, migrate
 
 
@@ -18,7 +19,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
     Takes the environment's name (``development``, ``testing`` or ``production``; by default what FLASK_ENV says) and
     settings that win over all other sources. Raises ConfigError with every reason why the service may not start.
     """
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.config.from_mapping(load_settings(config_name, overrides))
     app.config.from_mapping(database.engine_settings(app.config))
 

@@ -1,20 +1,33 @@
 """Answers in JSON: as they are, without what a dry run has not made, and with where the thing is that was made."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Response
+from werkzeug.datastructures import Headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 CREATED = 201
 ACCEPTED = 202  # the answer is a job, which has yet to be done
+NOT_MODIFIED = 304
 LOOK_AGAIN = "1"  # seconds after which the job is worth a look
+
+
+class JsonResponse(Response):
+    """An answer whose headers are complete and ASCII: Werkzeug would look through each of them once more."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """Give the headers as they are; but a 304 has none that tell of a body."""
+        return super().get_wsgi_headers(environ) if self.status_code == NOT_MODIFIED else self.headers
 
 
 def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
     """Make a JSON answer: UTF-8, moments as RFC 3339 with ``Z``."""
     body = orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
-    return Response(body, status, headers, content_type="application/json")
+    return JsonResponse(body, status, headers, content_type="application/json")
 
 
 def shown_response(shown: Mapping[str, Any], status: int, *, location: str | None) -> Response:

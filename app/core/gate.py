@@ -8,17 +8,18 @@ sections 4 and 8; RFC 7493).
 import json
 from collections.abc import Iterator
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, current_app, request
+from flask.globals import request_ctx
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
 from app.core.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 MAX_DEPTH = 32
-PARSED = "agora.json"
+READ, PARSED = "agora.body", "agora.json"  # where a request keeps its body
 READING = ("GET", "HEAD", "OPTIONS")
 JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
@@ -33,11 +34,12 @@ def init_app(app: Flask) -> None:
 
 
 def _check_request() -> None:
-    environ = request.environ
+    asked = request_ctx.request  # Once, as everywhere here: each look-up through Flask's proxy costs as much as a line.
+    environ = asked.environ
     path, query = (environ.get(part, "").encode("latin-1") for part in ("PATH_INFO", "QUERY_STRING"))
     if not (_is_clean(path) and _is_clean(unquote_to_bytes(query.replace(b"+", b" ")))):
         raise BadRequest("The address is not valid UTF-8 text.")
-    if environ["REQUEST_METHOD"] not in READING and (request.content_length or 0) > _most_announced():
+    if environ["REQUEST_METHOD"] not in READING and (asked.content_length or 0) > _most_announced():
         raise PayloadTooLarge
 
 
@@ -57,8 +59,9 @@ def _is_clean(raw: bytes) -> bool:
 
 def json_body() -> Any:
     """Give the request's JSON body. Raises UnsupportedMediaType, PayloadTooLarge or BadRequest."""
-    if PARSED in request.environ:
-        return request.environ[PARSED]
+    environ = request_ctx.request.environ
+    if PARSED in environ:
+        return environ[PARSED]
     raw = read_body()
     _check_content_type(empty=not raw)
     try:
@@ -69,7 +72,7 @@ def json_body() -> Any:
     except (ValueError, RecursionError):
         raise BadRequest("The body is not well-formed JSON.", code="malformed_json") from None
     _check_value(value, depth=1)
-    request.environ[PARSED] = value
+    environ[PARSED] = value
     return value
 
 
@@ -79,18 +82,22 @@ def read_body() -> bytes:
     Werkzeug cuts a body of unannounced size off at the limit, and takes one that breaks off for whole, without a word:
     so it is let read one byte more, and the length is compared. Raises BadRequest for a body that did not arrive whole.
     """
+    asked = request_ctx.request
+    if READ in asked.environ:
+        return cast(bytes, asked.environ[READ])
     limit = current_app.config["MAX_CONTENT_LENGTH"]
-    request.max_content_length = limit + 1
+    asked.max_content_length = limit + 1
     try:
-        raw = request.get_data()
+        raw = asked.get_data()
     except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
         if isinstance(error, RequestEntityTooLarge):
             raise PayloadTooLarge from None
         raise BadRequest("The body could not be read.") from error
     if len(raw) > limit:
         raise PayloadTooLarge
-    if len(raw) < (request.content_length or 0):
+    if len(raw) < (asked.content_length or 0):
         raise BadRequest("The body is shorter than its Content-Length.")
+    asked.environ[READ] = raw
     return raw
 
 
@@ -121,18 +128,20 @@ def _next_piece() -> bytes:
 
 def is_encoded() -> bool:
     """Tell whether the body is compressed, or else not sent as it is."""
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    transfer = request.headers.get("Transfer-Encoding", "chunked").strip().lower()
+    environ = request_ctx.request.environ
+    coding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
+    transfer = environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower()
     return coding not in ("identity", "") or transfer != "chunked"
 
 
 def _check_content_type(*, empty: bool) -> None:
     if is_encoded():
         raise UnsupportedMediaType
-    mimetype, options = parse_options_header(request.headers.get("Content-Type"))
+    asked = request_ctx.request
+    mimetype, options = parse_options_header(asked.environ.get("CONTENT_TYPE"))
     if empty and not mimetype:
         raise BadRequest("The body is missing.", code="malformed_json")
-    taken = (JSON_TYPE, MERGE_PATCH_TYPE) if request.method == "PATCH" else (JSON_TYPE,)
+    taken = (JSON_TYPE, MERGE_PATCH_TYPE) if asked.method == "PATCH" else (JSON_TYPE,)
     if mimetype.lower() not in taken or options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType
 

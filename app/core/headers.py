@@ -5,8 +5,7 @@ import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, g, has_app_context, has_request_context, request
-from flask.sessions import SessionInterface
+from flask import Flask, g, has_app_context, has_request_context, request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,16 +38,8 @@ EXPOSED = [
 ]
 
 
-class NoCookies(SessionInterface):
-    """In place of Flask's cookie session, which nothing here uses: it costs a tenth of a short request."""
-
-    def open_session(self, _app: Flask, _request: Request) -> None:
-        """Open none; Flask then offers one that refuses to be written to."""
-
-
 def init_app(app: Flask) -> None:
     """Name every request, and finish every answer."""
-    app.session_interface = NoCookies()
     app.wsgi_app = _framed(app.wsgi_app, shared=bool(app.config["CORS_ORIGINS"]))  # type: ignore[method-assign, assignment]
 
 

@@ -58,25 +58,26 @@ def is_writing() -> bool:
 
 def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
     release(db)  # What was read before belongs to the reading engine.
-    g.connection = db.engine.connect()
+    here, engine = g._get_current_object(), db.engine
+    connection = here.connection = engine.connect()
     actions: list[Callable[[], None]] = []
-    g.after_commit = actions
+    here.after_commit = actions
     try:
-        if isolated and db.engine.dialect.name == "postgresql":
-            g.connection.execution_options(isolation_level="REPEATABLE READ")
-        g.connection.begin()
+        if isolated and engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        connection.begin()
         try:
             result = work()
         except _Undone as undone:
             return cast(T, undone.result)
         except AppError as error:
             if error.keeps_changes:
-                _commit(g.connection)
+                _commit(connection)
             raise
-        _commit(g.connection)
+        _commit(connection)
     finally:
         release(db)
-        del g.after_commit
+        del here.after_commit
     for action in actions:
         action()
     return result
