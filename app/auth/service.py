@@ -14,6 +14,7 @@ from app.core.caller import Caller
 from app.core.errors import NotFound, Unauthorized
 from app.core.models import Query, Record
 from app.core.permissions import ROLES
+from app.core.prepared import prepared
 from app.core.transaction import execute, is_writing, rows_of
 from app.extensions import db
 from app.users.models import User, email_key
@@ -25,7 +26,7 @@ OVERLAP = timedelta(seconds=10)
 
 
 # The session of a token's claims, if it is alive, and its user; built once, since every request asks for it.
-LIVE_SESSION = (
+LIVE_SESSION = prepared(
     select(*SHOWN)
     .select_from(Session)
     .join(User, User.id == Session.user_id)
@@ -37,8 +38,8 @@ LIVE_SESSION = (
     )
 )
 # Inside a unit of work the member is held, so that nobody is deleted while writing.
-LIVE_SESSION_HELD = LIVE_SESSION.with_for_update(read=True, key_share=True, of=User)
-LIVE_SESSION_ALONE = LIVE_SESSION.with_for_update(of=User)
+LIVE_SESSION_HELD = prepared(LIVE_SESSION.with_for_update(read=True, key_share=True, of=User))
+LIVE_SESSION_ALONE = prepared(LIVE_SESSION.with_for_update(of=User))
 LIVE_SESSION_TO_REFRESH = LIVE_SESSION.with_only_columns(Session).with_for_update(of=Session)
 
 
@@ -129,7 +130,7 @@ def _new_tokens(session: Session) -> dict[str, Any]:
     }
 
 
-ACCOUNT = select(*SHOWN).where(User.id == bindparam("user_id"))
+ACCOUNT = prepared(select(*SHOWN).where(User.id == bindparam("user_id")))
 
 
 def get_account(user_id: int) -> Record:

@@ -25,6 +25,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core import spent
+from app.core.prepared import forget_if_changed
 from app.core.silence import Silence, Unanswered
 
 READS = "reads"
@@ -60,9 +61,10 @@ class RoutingSession(Session):
 
 def connection_of(db: SQLAlchemy) -> Connection:
     """Give the connection that is worked on: the unit of work's, or one that only reads."""
-    if CONNECTION not in g:
-        g.connection = db.engines[READS].connect()
-    connection: Connection = g.connection
+    here = g._get_current_object()  # One look-up for all: this is asked for each statement.
+    connection: Connection | None = here.get(CONNECTION)
+    if connection is None:
+        connection = here.connection = db.engines[READS].connect()
     return connection
 
 
@@ -70,7 +72,8 @@ def release(db: SQLAlchemy) -> None:
     """Give the connection back; what was not committed is rolled back."""
     connection = g.pop(CONNECTION, None)
     if connection is not None:
-        db.session.remove()
+        if db.session.registry.has():
+            db.session.remove()
         connection.close()
 
 
@@ -109,6 +112,7 @@ def _postgres_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict
         "lock_timeout": settings["LOCK_TIMEOUT"] * 1000,
         "idle_in_transaction_session_timeout": settings["REQUEST_TIMEOUT"] * 1000,
         "default_transaction_read_only": "on" if read_only else "off",
+        "plan_cache_mode": "force_generic_plan",  # of what is prepared, and of nothing else
     }
     return {
         "application_name": "agora",
@@ -132,6 +136,7 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
                 event.listen(engine, "connect", lambda *_: silence.end())
                 event.listen(engine, "checkin", _note_time)
                 event.listen(engine, "checkout", partial(_ping, silence, engine.dialect))
+                event.listen(engine, "handle_error", forget_if_changed)
             return
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_immediate)

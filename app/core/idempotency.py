@@ -1,7 +1,7 @@
 """Idempotency keys: a POST that is repeated with its key has one effect, and the same answer each time.
 
-Key, effect and stored answer are one transaction. A repeat that comes while the first is under way waits at the key's
-unique index until the first has ended. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+Effect, key and stored answer are one transaction. A repeat that comes while the first is under way waits, at the latest
+at the key's unique index, until the first has ended. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
 import json
@@ -14,15 +14,24 @@ from hashlib import sha256
 from typing import Any
 
 from flask import Response, current_app, request
-from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, bindparam, delete, select, update
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.core import clock
 from app.core.caller import Caller
-from app.core.errors import TRY_AGAIN, Conflict, Unprocessable, ValidationFailed, broken_constraint
-from app.core.models import NEVER_REUSE_IDS, Base, Record, table_of, text_type
+from app.core.errors import (
+    TRY_AGAIN,
+    AppError,
+    Conflict,
+    ServiceUnavailable,
+    Unprocessable,
+    ValidationFailed,
+    broken_constraint,
+)
+from app.core.models import NEVER_REUSE_IDS, Base, table_of, text_type
+from app.core.prepared import prepared
 from app.core.transaction import execute, flush, insert_on_conflict, rows_of, start_over
 from app.extensions import db
 
@@ -62,9 +71,8 @@ class IdempotencyKey(Base):
 KEYS = table_of(IdempotencyKey)
 SAME_KEY = ("user_id", "method", "path", "key")
 KEPT = select(KEYS.c.request_hash, KEYS.c.status, KEYS.c.body, KEYS.c.headers).where(
-    *(KEYS.c[name] == bindparam(name) for name in SAME_KEY)
+    *(KEYS.c[name] == bindparam(name) for name in SAME_KEY), KEYS.c.created_at > bindparam("expired")
 )
-STORE = update(KEYS).where(KEYS.c.id == bindparam("row_id"))
 
 
 def sent_key() -> str | None:
@@ -84,55 +92,60 @@ def request_hash(body: Any) -> str:
 def once(key: str, body: Any, effect: Callable[[], Response], *, caller: Caller) -> Response:
     """Run ``effect`` unless it was run for ``key`` before; then give the answer of that time.
 
-    Takes the JSON ``body`` of the request. Runs inside a unit of work. A 409 is an answer that is kept: all is undone,
-    and the key taken again for it, which spares every success a savepoint. All other refusals take the key back with
-    them. Raises Unprocessable for a key that was used for another request, Conflict when the first request does not end
-    in time.
+    Takes the JSON ``body`` of the request. Runs inside a unit of work. Nearly every key is new, so the effect comes
+    first, and is undone if its key turns out to have been used. A 409 is an answer that is kept; all other refusals
+    leave the key as it was. Raises Unprocessable for a key that was used for another request, Conflict when the first
+    request does not end in time.
     """
+    now = clock.now()
     row = {
         "user_id": caller.member_id,
         "method": request.method,
         "path": request.path.rstrip("/"),
         "key": key,
         "request_hash": request_hash(body),
+        "created_at": now,
+        "expired": now - LIFETIME,
     }
-    claimed = _claim(row)
-    if claimed is None:
-        return _replay(row)
     try:
         response = effect()
         flush()
-    except (Conflict, IntegrityError) as error:
-        refusal = error if isinstance(error, Conflict) else broken_constraint(error)
+    except (AppError, IntegrityError) as error:
         start_over()
-        claimed = _claim(row)
-        if claimed is None:
-            return _replay(row)  # A repeat was faster, and had more luck.
-        told = {"message": refusal.message, "code": refusal.code, "errors": refusal.errors}
-        _store(claimed, refusal.status, json.dumps(told), "{}")
-        refusal.keeps_changes = True
-        raise refusal from None
+        return _replay(row) or _refuse(row, error)
     kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    _store(claimed, response.status_code, response.get_data(as_text=True), json.dumps(kept))
-    return response
+    if _keep(row, response.status_code, response.get_data(as_text=True), kept):
+        return response
+    start_over()
+    return _known(row)
 
 
-def _claim(row: dict[str, Any]) -> int | None:
-    """Take the key, and give the id of its row; None if it was used before. One that has expired is taken over."""
-    now = clock.now()
-    values = {**row, "created_at": now, "expired": now - LIFETIME}
-    claimed: int | None = execute(_claiming(db.engine.dialect.name), values).scalar()
-    return claimed
+def _refuse(row: dict[str, Any], error: AppError | IntegrityError) -> Response:
+    """Raise the ``error`` of a first request; a 409 is kept. A repeat may have been faster, and had more luck."""
+    refusal = error if isinstance(error, AppError) else broken_constraint(error)
+    if isinstance(refusal, Conflict):
+        told = {"message": refusal.message, "code": refusal.code, "errors": refusal.errors}
+        if not _keep(row, refusal.status, json.dumps(told), {}):
+            return _known(row)
+        refusal.keeps_changes = True
+    raise refusal from None
+
+
+def _keep(row: dict[str, Any], status: int, body: str, headers: dict[str, str]) -> bool:
+    """Keep an answer for its key, and tell whether the key was free; one that has expired is taken over."""
+    answer = {"status": status, "body": body, "headers": json.dumps(headers)}
+    return execute(_keeping(db.engine.dialect.name), {**row, **answer}).scalar() is not None
 
 
 @cache
-def _claiming(_dialect: str) -> ReturningInsert[int]:
+def _keeping(_dialect: str) -> ReturningInsert[int]:
     new = insert_on_conflict(IdempotencyKey)
-    return new.on_conflict_do_update(
+    taken_over = new.on_conflict_do_update(
         index_elements=SAME_KEY,
         set_={name: new.excluded[name] for name in ("request_hash", "created_at", "status", "body", "headers")},
         where=KEYS.c.created_at <= bindparam("expired"),
-    ).returning(KEYS.c.id)
+    )
+    return prepared(taken_over.returning(KEYS.c.id))
 
 
 @contextmanager
@@ -153,8 +166,11 @@ def waiting_for_the_first() -> Iterator[None]:
         ) from None
 
 
-def _replay(row: dict[str, Any]) -> Response:
-    kept = _kept(row)
+def _replay(row: dict[str, Any]) -> Response | None:
+    """Give the answer that is kept for a key, None if there is none. Raises Conflict if it is one."""
+    kept = execute(KEPT, row).one_or_none()
+    if kept is None:
+        return None
     if kept.request_hash != row["request_hash"]:
         raise Unprocessable("This key was used before, with another request.", code="idempotency_mismatch")
     if kept.status == Conflict.status:
@@ -164,12 +180,12 @@ def _replay(row: dict[str, Any]) -> Response:
     return response
 
 
-def _kept(row: dict[str, Any]) -> Record:
-    return execute(KEPT, {name: row[name] for name in SAME_KEY}).one()
-
-
-def _store(row_id: int, status: int, body: str, headers: str) -> None:
-    execute(STORE, {"row_id": row_id, "status": status, "body": body, "headers": headers})
+def _known(row: dict[str, Any]) -> Response:
+    """Give the answer that is kept for a key that was taken a moment ago."""
+    response = _replay(row)
+    if response is None:
+        raise ServiceUnavailable
+    return response
 
 
 def forget(user_id: int) -> None:

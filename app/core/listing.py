@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app, request
-from sqlalchemy import ColumnElement, Integer, bindparam, select, union_all
+from sqlalchemy import ColumnElement, Integer, bindparam, literal_column, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core import cursor, search, total
 from app.core.caller import Caller
 from app.core.errors import ValidationFailed
 from app.core.models import Created, Parts, Query, Record, Searchable, fold
+from app.core.prepared import is_prepared, prepared
 from app.core.query import (
     PAGE_NUMBER,
     SHORT_TEXT,
@@ -108,14 +109,13 @@ class Listing:
 
     def narrow(self, query: Query, sent: Mapping[str, Any]) -> Query:
         """Apply the filters that were sent."""
-        for name, value in sent.items():
+        for name, sent_value in sent.items():
             base, _, _operator = name.partition("__")
             if base in self.filters:
                 filter_ = self.filters[base]
-                prepared = (
-                    [filter_.prepare(one) for one in value] if isinstance(value, list) else filter_.prepare(value)
-                )
-                query = query.where(COMPARISONS[name.removeprefix(base)][1](filter_.column, prepared))
+                several = isinstance(sent_value, list)
+                value = [filter_.prepare(one) for one in sent_value] if several else filter_.prepare(sent_value)
+                query = query.where(COMPARISONS[name.removeprefix(base)][1](filter_.column, value))
         return query
 
     def found(self, parts: Parts, words: Sequence[str]) -> Parts:
@@ -213,19 +213,23 @@ def _rows(
         return search.rows(listing.model, after, words, order=order, values=values)
     found = listing.found(parts, words)
     if len(found) == 1:
-        return execute(_walk(found[0], order, bool(sent.get("cursor"))), values).all()
+        walk = _walk(found[0], order, bool(sent.get("cursor")), values["limit"], bool(values["offset"]))
+        return execute(walk, values).all()
     walks = tuple(_after(part, order) for part in found) if sent.get("cursor") else found
     return execute(_merged(walks, order, values["offset"] + values["limit"]), values).all()
 
 
 @lru_cache(MOST_WALKS)
-def _walk(query: Query, order: cursor.Order, from_cursor: bool) -> Query:
+def _walk(query: Query, order: cursor.Order, from_cursor: bool, limit: int, skips: bool) -> Query:
     """Give the statement of one page of ``query``: built once for one that a service holds as a constant.
 
-    To build it takes as long as to execute it.
+    To build it takes as long as to execute it. The limit is a part of it: a plan for any limit would be one for many.
     """
     walked = _after(query, order) if from_cursor else query
-    return walked.order_by(*cursor.sorted_by(order)).limit(LIMIT).offset(OFFSET)
+    page = walked.order_by(*cursor.sorted_by(order)).limit(literal_column(str(limit), Integer()))
+    if skips:
+        return page.offset(OFFSET)
+    return prepared(page) if is_prepared(query) else page
 
 
 def _after(query: Query, order: cursor.Order) -> Query:

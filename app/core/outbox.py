@@ -17,7 +17,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core import clock
 from app.core.background import ring
 from app.core.headers import request_id
-from app.core.models import NEVER_REUSE_IDS, Base, Created, text_type
+from app.core.models import NEVER_REUSE_IDS, Created, table_of, text_type
+from app.core.prepared import prepared
 from app.core.transaction import execute, savepoint, unit_of_work
 from app.extensions import db
 
@@ -43,7 +44,7 @@ class Event(Created):
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
-_NEW = insert(Base.metadata.tables[Event.__tablename__]).inline()
+_NEW = prepared(insert(table_of(Event)).inline())
 
 
 def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:

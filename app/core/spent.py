@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from app.core import prepared
+
 
 class _Spent(threading.local):
     statements = 0
@@ -29,10 +31,10 @@ def watch(engine: Engine) -> None:
     event.listen(engine, "do_executemany", _execute_many)
 
 
-def _execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
+def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
     started = perf_counter()
     try:
-        cursor.execute(statement, parameters)
+        prepared.send(cursor, statement, parameters, context)
     finally:
         _add(started)
     return True  # It is done, and not left to SQLAlchemy, which would do the same.

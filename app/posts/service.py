@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select
 from app.core.caller import NOBODY, Caller
 from app.core.errors import NotFound
 from app.core.models import Query, Record, table_of
+from app.core.prepared import prepared
 from app.core.transaction import execute
 from app.extensions import db
 from app.posts.models import Post
@@ -18,11 +19,11 @@ MODERATE = "post:moderate"
 
 OWN = (Post.id, Post.title, Post.content, Post.is_hidden, Post.user_id, Post.created_at, Post.updated_at)
 ALL = select(*OWN, User.name.label("author")).outerjoin(User, User.id == Post.user_id)
-PUBLIC = ALL.where(Post.is_hidden.is_(False))
+PUBLIC = prepared(ALL.where(Post.is_hidden.is_(False)))
 # Built once: building one takes as long as executing it.
-ANY_POST = ALL.where(Post.id == bindparam("post_id"))
-SEEN_POST = ANY_POST.where(or_(Post.is_hidden.is_(False), Post.user_id == bindparam("caller_id")))
-NEW_POST = insert(table_of(Post)).returning(*(table_of(Post).c[column.key] for column in OWN))
+ANY_POST = prepared(ALL.where(Post.id == bindparam("post_id")))
+SEEN_POST = prepared(ANY_POST.where(or_(Post.is_hidden.is_(False), Post.user_id == bindparam("caller_id"))))
+NEW_POST = prepared(insert(table_of(Post)).returning(*(table_of(Post).c[column.key] for column in OWN)))
 
 
 def list_posts(caller: Caller) -> Query:

@@ -14,6 +14,7 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, in
 from app.core import clock
 from app.core.errors import Conflict, NotFound
 from app.core.models import Record, table_of
+from app.core.prepared import prepared
 from app.core.transaction import execute, insert_on_conflict
 from app.extensions import db
 from app.users.models import User
@@ -64,12 +65,14 @@ def locked(*user_ids: int, issuing: bool = False, active: bool = True) -> list[R
 
 def _lock(owners: list[int | None], *, active: bool) -> dict[int | None, Record]:
     """Lock the accounts that there are; the owner of the issuing one is None."""
-    accounts = execute(_accounts(None in owners, active), {"members": _members(owners)})
+    accounts = execute(_accounts(None in owners, active), _members(owners))
     return {account.user_id: account for account in accounts}
 
 
-def _members(owners: list[int | None]) -> list[int]:
-    return [owner for owner in owners if owner is not None]
+def _members(owners: list[int | None]) -> dict[str, int]:
+    """Give the one or two members among ``owners`` as the parameters of a statement."""
+    members = [owner for owner in owners if owner is not None]
+    return {"one": members[0], "other": members[-1]}
 
 
 # Statements are built once for each case: to build one takes longer than to execute it.
@@ -79,20 +82,20 @@ def _accounts(issuing: bool, active: bool) -> Select[Any]:
     held = _held(active).cte("held")
     mine = ACCOUNTS.c.user_id.in_(select(held.c.id))
     wanted = or_(mine, ACCOUNTS.c.kind == ISSUING) if issuing else mine
-    return select(ACCOUNTS).where(wanted).order_by(ACCOUNTS.c.id).with_for_update(of=ACCOUNTS)
+    return prepared(select(ACCOUNTS).where(wanted).order_by(ACCOUNTS.c.id).with_for_update(of=ACCOUNTS))
 
 
 @cache
 def _held(active: bool) -> Select[Any]:
     alive = USERS.c.is_active if active else USERS.c.deleted_at.is_(None)
-    members = USERS.c.id.in_(bindparam("members", expanding=True))
-    return select(USERS.c.id).where(members, alive).with_for_update(read=True, key_share=True)
+    members = USERS.c.id.in_([bindparam("one"), bindparam("other")])
+    return prepared(select(USERS.c.id).where(members, alive).with_for_update(read=True, key_share=True))
 
 
 def _open(owners: list[int | None], *, active: bool) -> None:
     """Make accounts, unless somebody else makes them at this moment."""
     members = _members(owners)
-    if set(execute(_held(active), {"members": members}).scalars()) != set(members):
+    if set(execute(_held(active), members).scalars()) != set(members.values()):
         raise NotFound("There is no such member.")
     for owner in owners:
         kind = ISSUING if owner is None else MEMBER
@@ -197,8 +200,6 @@ def _movement() -> Select[Any]:
     entries = insert(ENTRIES).from_select(["transfer_id", *ENTRY], union_all(*rows)).returning(ENTRIES.c.id)
     memo = _given("memo", MEMOS.c.text)
     memos = insert(MEMOS).from_select(["transfer_id", "text"], select(made.c.id, memo).where(memo != ""))
-    return select(made.c.id).add_cte(
-        NEW_BALANCES.returning(ACCOUNTS.c.id).cte("moved"),
-        entries.cte("entered"),
-        memos.returning(MEMOS.c.transfer_id).cte("noted"),
-    )
+    moved = NEW_BALANCES.returning(ACCOUNTS.c.id).cte("moved")
+    noted = memos.returning(MEMOS.c.transfer_id).cte("noted")
+    return prepared(select(made.c.id).add_cte(moved, entries.cte("entered"), noted))

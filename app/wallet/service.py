@@ -9,6 +9,7 @@ from app.core import outbox
 from app.core.caller import Caller
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.models import Parts, Query, Record, where_either
+from app.core.prepared import prepared
 from app.core.transaction import execute
 from app.extensions import db
 from app.users.models import User
@@ -30,7 +31,7 @@ SHOWN = (
     Transfer.reverses,
     Transfer.created_at,
 )
-WALLET = (
+WALLET = prepared(
     select(User.id, func.coalesce(Account.balance, 0).label("balance"), Account.updated_at)
     .outerjoin(Account, Account.user_id == User.id)
     .where(User.id == bindparam("user_id"), User.deleted_at.is_(None))

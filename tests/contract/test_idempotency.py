@@ -15,11 +15,10 @@ from flask import Flask
 from sqlalchemy import func, insert, select
 
 from app import create_app
-from app.core import clock
+from app.core import clock, idempotency
 from app.core.caller import Caller
 from app.core.errors import Conflict, Forbidden
 from app.core.idempotency import IdempotencyKey
-from app.core.models import Record
 from app.extensions import db
 from app.todos import service as todos
 from app.todos.models import Todo
@@ -340,14 +339,15 @@ def test_a_repeat_that_waited_in_vain_for_the_first_is_told_so_and_may_come_agai
 ) -> None:
     member = as_user()
     under_way, go_on = Event(), Event()
-    create = todos.create_todo
+    keep = idempotency._keep
 
-    def create_slowly(caller: Caller, **fields: Any) -> Record:
+    def keep_slowly(*answer: Any) -> bool:
+        is_free = keep(*answer)
         under_way.set()
         go_on.wait(30)
-        return create(caller, **fields)
+        return is_free
 
-    monkeypatch.setattr(todos, "create_todo", create_slowly)
+    monkeypatch.setattr(idempotency, "_keep", keep_slowly)
     with ThreadPoolExecutor(1) as pool:
         client = signed_in_as(impatient, member)
         first = pool.submit(lambda: client.post(URL, json={"task": "once"}, headers=KEY))
@@ -382,8 +382,8 @@ def test_a_key_costs_nothing_where_none_is_sent(as_user: AsUser, count_queries: 
         return len(statements)
 
     assert cost() == 2  # the caller, and the row
-    assert cost(**KEY) == 4  # also the key, and the answer
-    assert cost(**KEY) == 3  # the caller, the key that is taken, and the answer
+    assert cost(**KEY) == 3  # also the key, with the answer
+    assert cost(**KEY) == 4  # the key is taken, so the row is undone, and the answer read
 
 
 def test_two_workers_share_the_keys(project: Path, tmp_path: Path, database_url: str) -> None:
