@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from flask import current_app, g, render_template
+from pybreaker import CircuitBreaker, CircuitBreakerError
 
 from app.core import clock
 
@@ -25,6 +26,15 @@ log = logging.getLogger(__name__)
 TIMEOUT = 10.0  # seconds that each step of connecting may take
 PATIENCE = 60.0  # seconds for each step thereafter: who hangs up on a server that is still checking sends twice
 PERMANENT = 500  # the least of the replies that mean "never"
+LEFT_ALONE = 30  # seconds for which a process does not try a server that has kept it waiting
+
+# One that hangs would take all the time of the workers, a mail after the other. Whoever replies is not left alone.
+SERVER = CircuitBreaker(
+    1,
+    LEFT_ALONE,
+    exclude=[smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused],
+    throw_new_error_on_trip=False,
+)
 
 
 class MailRefused(Exception):
@@ -66,7 +76,10 @@ def send(mail: Mail) -> None:
         log.info("Mail to %s: %s\n%s", mail.to, mail.subject, body.get_content() if body else "")
         return
     try:
-        _deliver(message, url, mail.to)
+        with SERVER.calling():
+            _deliver(message, url, mail.to)
+    except CircuitBreakerError:
+        raise MailPutOff("The mail server is left alone: it has not answered lately.") from None
     except smtplib.SMTPRecipientsRefused as refusal:
         code, words = refusal.recipients[mail.to]
         raise _refused(code, words) from None

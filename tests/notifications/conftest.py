@@ -6,12 +6,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.core import clock, outbox
+from app.core import clock, mail, outbox
 from app.extensions import db
 from app.jobs import runner
 from app.jobs.models import QUEUED, Job
 
 Work = Callable[[], None]
+
+
+@pytest.fixture(autouse=True)
+def untried_server() -> None:
+    """Forget what another test's mail server has done."""
+    mail.SERVER.close()
 
 
 @pytest.fixture

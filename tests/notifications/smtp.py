@@ -59,9 +59,12 @@ def serving(inbox: Inbox, **options: Any) -> Iterator[str]:
 
 
 @contextmanager
-def greeting(words: bytes) -> Iterator[str]:
-    """Run a server that says a few words, or none, to who connects, and nothing more; give its URL."""
-    kept: list[socket.socket] = []
+def greeting(words: bytes, kept: list[socket.socket] | None = None) -> Iterator[str]:
+    """Run a server that says a few words, or none, to who connects, and nothing more; give its URL.
+
+    The connections are added to the list ``kept``.
+    """
+    kept = [] if kept is None else kept
 
     def accept(server: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -1,5 +1,6 @@
 """Each notification is a mail, too, to who wants it; whatever state the mail server is in."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -241,6 +242,7 @@ def test_a_mail_waits_for_a_server_that_is_away_and_is_sent_once_it_is_back(
         assert len(told(member)) == 1
         assert "mail" in client.get("/health/ready").get_json()["degraded"]
     inbox = Inbox()
+    mail.SERVER.close()  # as after the time for which it is left alone
     with serving(inbox) as url:
         set_server(url)
         later = clock.now() + BEYOND
@@ -250,6 +252,25 @@ def test_a_mail_waits_for_a_server_that_is_away_and_is_sent_once_it_is_back(
     assert len(inbox.mails) == 1
     assert [(job.status, job.attempts) for job in mail_jobs(app)] == [("succeeded", 2)]
     assert "mail" not in client.get("/health/ready").get_json()["degraded"]
+
+
+def test_a_server_that_hangs_takes_the_time_of_one_mail_and_not_of_all(
+    app: Flask,
+    bank: CheckedClient,
+    member: CheckedClient,
+    set_server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    work: Work,
+) -> None:
+    monkeypatch.setattr(mail, "TIMEOUT", 0.3)
+    tried: list[socket.socket] = []
+    with greeting(b"", tried) as url:
+        set_server(url)
+        for amount in (5, 6, 7):
+            deposit(bank, member.user_id, amount)
+        work()
+    assert len(tried) == 1
+    assert [(job.status, job.attempts) for job in mail_jobs(app)] == [("queued", 1)] * 3
 
 
 def test_a_server_that_stays_away_lets_the_job_fail_with_a_reason_at_last(
