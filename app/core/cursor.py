@@ -4,12 +4,14 @@ The next page begins behind the last row's own values, so rows that are written 
 does not grow with the depth.
 """
 
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
 from flask import current_app
-from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import ColumnElement, UnaryExpression, and_, bindparam, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -36,9 +38,10 @@ def fingerprint(path: str, parameters: Mapping[str, Any]) -> str:
 
 
 def write(row: Record, order: Order, bound_to: str) -> str:
-    """Give the cursor of the place after ``row``."""
-    values = [getattr(row, column.key) for column, _ in order]
-    return str(_signer(bound_to).dumps([v.isoformat() if isinstance(v, datetime) else v for v in values]))
+    """Give the cursor of the place after ``row``: its values, and a signature of them."""
+    values = orjson.dumps([getattr(row, column.key) for column, _ in order])
+    place = urlsafe_b64encode(values).rstrip(b"=")
+    return f"{place.decode()}.{_signature(place, bound_to).decode()}"
 
 
 def read(text: str, order: Order, bound_to: str) -> dict[str, Any]:
@@ -46,20 +49,20 @@ def read(text: str, order: Order, bound_to: str) -> dict[str, Any]:
 
     Raises BadRequest (``invalid_cursor``) for one that was forged, changed, or made for another sort or filter.
     """
-    try:
-        values = _signer(bound_to).loads(text)
-        if _signer(bound_to).dumps(values) != text:
-            raise BadData("Spare bits of its last character were changed.")
-    except BadData:
-        raise BadRequest("The cursor does not belong to this list, sort and filter.", code="invalid_cursor") from None
+    place, _, signature = text.encode().rpartition(b".")
+    if not hmac.compare_digest(signature, _signature(place, bound_to)):
+        raise BadRequest("The cursor does not belong to this list, sort and filter.", code="invalid_cursor")
+    values = orjson.loads(urlsafe_b64decode(place + b"=="))
     return {
         f"after_{number}": datetime.fromisoformat(value) if isinstance(column.type, UTCDateTime) else value
         for number, (value, (column, _)) in enumerate(zip(values, order, strict=True))
     }
 
 
-def _signer(bound_to: str) -> URLSafeSerializer:
-    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt=f"cursor:{bound_to}")
+def _signature(place: bytes, bound_to: str) -> bytes:
+    """Give the HMAC (RFC 2104) of a place in one list; its base64 is compared as text, so no bit of it is spare."""
+    key = current_app.config["SECRET_KEY"].encode()
+    return urlsafe_b64encode(hmac.digest(key, b"cursor:%b:%b" % (place, bound_to.encode()), "sha256")).rstrip(b"=")
 
 
 def after(order: Order) -> ColumnElement[bool]:
