@@ -39,11 +39,13 @@ def cores() -> int:
 STAY = 2  # milliseconds; a thread that stays for long is missed by the other connections
 
 
-def has_data(connection: socket.socket, milliseconds: int) -> bool:
-    """Wait so long for something to be read, or for the connection's end."""
+def has_request(conn: Any) -> bool:
+    """Wait for a moment for something to be read, or for the connection's end."""
+    if conn.parser.unreader.buf.getvalue():
+        return True  # It came with the last one.
     poller = select.poll()
-    poller.register(connection, select.POLLIN)
-    return bool(poller.poll(milliseconds))
+    poller.register(conn.sock, select.POLLIN)
+    return bool(poller.poll(STAY))
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -59,7 +61,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         To hand it back to the main thread, and be given it again, takes a tenth of a short request.
         """
         keep = super().handle(conn)
-        while keep is True and self.alive and self.tpool._work_queue.empty() and has_data(conn.sock, STAY):
+        while keep is True and self.alive and self.tpool._work_queue.empty() and has_request(conn):
             keep = super().handle(conn)
         return keep
 

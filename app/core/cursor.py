@@ -62,7 +62,7 @@ def read(text: str, order: Order, bound_to: str) -> dict[str, Any]:
 def _signature(place: bytes, bound_to: str) -> bytes:
     """Give the HMAC (RFC 2104) of a place in one list; its base64 is compared as text, so no bit of it is spare."""
     key = current_app.config["SECRET_KEY"].encode()
-    return urlsafe_b64encode(hmac.digest(key, b"cursor:%b:%b" % (place, bound_to.encode()), "sha256")).rstrip(b"=")
+    return urlsafe_b64encode(hmac.digest(key, b"cursor:%b\0%b" % (bound_to.encode(), place), "sha256")).rstrip(b"=")
 
 
 def after(order: Order) -> ColumnElement[bool]:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core import spent
-from app.core.prepared import forget_if_changed
+from app.core.prepared import replace_if_out_of_step
 from app.core.silence import Silence, Unanswered
 
 READS = "reads"
@@ -112,7 +112,7 @@ def _postgres_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict
         "lock_timeout": settings["LOCK_TIMEOUT"] * 1000,
         "idle_in_transaction_session_timeout": settings["REQUEST_TIMEOUT"] * 1000,
         "default_transaction_read_only": "on" if read_only else "off",
-        "plan_cache_mode": "force_generic_plan",  # of what is prepared, and of nothing else
+        "plan_cache_mode": "force_generic_plan",  # What is prepared here has one plan for all values.
     }
     return {
         "application_name": "agora",
@@ -136,7 +136,7 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
                 event.listen(engine, "connect", lambda *_: silence.end())
                 event.listen(engine, "checkin", _note_time)
                 event.listen(engine, "checkout", partial(_ping, silence, engine.dialect))
-                event.listen(engine, "handle_error", forget_if_changed)
+                event.listen(engine, "handle_error", replace_if_out_of_step)
             return
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_immediate)

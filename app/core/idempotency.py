@@ -1,7 +1,8 @@
 """Idempotency keys: a POST that is repeated with its key has one effect, and the same answer each time.
 
-Effect, key and stored answer are one transaction. A repeat that comes while the first is under way waits, at the latest
-at the key's unique index, until the first has ended. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+Effect, key and stored answer are one transaction. Of two with the same key, one waits, for what the other has locked or
+at the latest at the key's unique index, until the other has ended; then it is undone, and gives the other's answer.
+https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 from flask import Response, current_app, request
 from sqlalchemy import ForeignKey, Index, SmallInteger, Text, UniqueConstraint, bindparam, delete, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -110,7 +111,9 @@ def once(key: str, body: Any, effect: Callable[[], Response], *, caller: Caller)
     try:
         response = effect()
         flush()
-    except (AppError, IntegrityError) as error:
+    except (AppError, DBAPIError) as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise
         start_over()
         return _replay(row) or _refuse(row, error)
     kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
@@ -120,9 +123,9 @@ def once(key: str, body: Any, effect: Callable[[], Response], *, caller: Caller)
     return _known(row)
 
 
-def _refuse(row: dict[str, Any], error: AppError | IntegrityError) -> Response:
+def _refuse(row: dict[str, Any], error: AppError | DBAPIError) -> Response:
     """Raise the ``error`` of a first request; a 409 is kept. A repeat may have been faster, and had more luck."""
-    refusal = error if isinstance(error, AppError) else broken_constraint(error)
+    refusal = broken_constraint(error) if isinstance(error, IntegrityError) else error
     if isinstance(refusal, Conflict):
         told = {"message": refusal.message, "code": refusal.code, "errors": refusal.errors}
         if not _keep(row, refusal.status, json.dumps(told), {}):

@@ -35,6 +35,7 @@ from app.core.transaction import execute
 NEWEST_FIRST = ["-created_at"]
 MOST_VALUES = 100  # of an ``in``
 MOST_WALKS = 256  # statements that are kept
+UNUSUAL = {"page", "per_page", "sort"}  # what makes pages of too many kinds to prepare them all
 LIMIT, OFFSET = bindparam("limit", type_=Integer()), bindparam("offset", type_=Integer())
 
 Column = InstrumentedAttribute[Any]
@@ -214,7 +215,8 @@ def _rows(
     found = listing.found(parts, words)
     if len(found) == 1:
         walk = _walk(found[0], order, bool(sent.get("cursor")), values["limit"], bool(values["offset"]))
-        return execute(walk, values).all()
+        is_usual = is_prepared(found[0]) and not UNUSUAL & sent.keys()
+        return execute(prepared(walk) if is_usual else walk, values).all()
     walks = tuple(_after(part, order) for part in found) if sent.get("cursor") else found
     return execute(_merged(walks, order, values["offset"] + values["limit"]), values).all()
 
@@ -227,9 +229,7 @@ def _walk(query: Query, order: cursor.Order, from_cursor: bool, limit: int, skip
     """
     walked = _after(query, order) if from_cursor else query
     page = walked.order_by(*cursor.sorted_by(order)).limit(literal_column(str(limit), Integer()))
-    if skips:
-        return page.offset(OFFSET)
-    return prepared(page) if is_prepared(query) else page
+    return page.offset(OFFSET) if skips else page
 
 
 def _after(query: Query, order: cursor.Order) -> Query:

@@ -15,9 +15,10 @@ from sqlalchemy import Executable, String
 from sqlalchemy.types import NullType
 
 KNOWN = "prepared_statements"  # in a connection's info: the names of what it has prepared
-MOST = 200  # statements of a connection; each is some 50 kB in the server's memory
 PARAMETER = re.compile(r"%\((\w+)\)s")
-OTHER_RESULT = "0A000"  # feature_not_supported: a migration has changed the type of a column that a statement gives
+# feature_not_supported: a migration has changed the type of a column that a statement gives.
+# invalid_sql_statement_name, duplicate_prepared_statement: the connection has forgotten one, or knows one more.
+OUT_OF_STEP = ("0A000", "26000", "42P05")
 
 Statement = TypeVar("Statement", bound=Executable)
 
@@ -34,7 +35,10 @@ _written: dict[str, _Prepared] = {}
 
 
 def prepared(statement: Statement) -> Statement:
-    """Give ``statement``, to be prepared by each connection that it is sent on; what is made of it is another one."""
+    """Give ``statement``, to be prepared by each connection that it is sent on; what is made of it is another one.
+
+    There may be some dozens of them: each takes some 50 kB of each connection in the server's memory.
+    """
     _statements.add(statement)
     return statement
 
@@ -52,9 +56,6 @@ def send(cursor: Any, statement: str, parameters: Any, context: Any) -> None:
     written = _written.get(statement) or _write(statement, context)
     known = context.root_connection.info.setdefault(KNOWN, set())
     if written.name not in known:
-        if len(known) >= MOST:
-            cursor.execute(statement, parameters)
-            return
         cursor.execute(written.prepare)
         known.add(written.name)
     cursor.execute(written.execute, parameters)
@@ -88,7 +89,7 @@ def _type(context: Any, parameter: str) -> str:
     return str(context.dialect.type_compiler_instance.process(bound.type))
 
 
-def forget_if_changed(context: Any) -> None:
-    """Have all connections replaced when one of their statements no longer gives what it was planned for."""
-    if getattr(context.original_exception, "pgcode", None) == OTHER_RESULT:
+def replace_if_out_of_step(context: Any) -> None:
+    """Have all connections replaced when a prepared statement is not what it was; the request is a 503."""
+    if getattr(context.original_exception, "pgcode", None) in OUT_OF_STEP:
         context.is_disconnect = True

@@ -94,8 +94,8 @@ def _held(active: bool) -> Select[Any]:
 
 def _open(owners: list[int | None], *, active: bool) -> None:
     """Make accounts, unless somebody else makes them at this moment."""
-    members = _members(owners)
-    if set(execute(_held(active), members).scalars()) != set(members.values()):
+    members = {owner for owner in owners if owner is not None}
+    if members and set(execute(_held(active), _members(owners)).scalars()) != members:
         raise NotFound("There is no such member.")
     for owner in owners:
         kind = ISSUING if owner is None else MEMBER

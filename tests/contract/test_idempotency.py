@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select
+from sqlalchemy.exc import OperationalError
 
 from app import create_app
 from app.core import clock, idempotency
@@ -362,6 +363,23 @@ def test_a_repeat_that_waited_in_vain_for_the_first_is_told_so_and_may_come_agai
     assert member.get(URL).get_json()["total"] == 1
     assert early.headers["Retry-After"] == "1"
     assert (early.status_code, early.get_json()["code"]) == (409, "idempotency_in_progress")
+
+
+@pytest.mark.parametrize("pgcode", ["55P03", "57014"], ids=["lock_not_available", "query_canceled"])
+def test_a_repeat_has_its_answer_though_what_it_would_do_cannot_be_done_now(
+    as_user: AsUser, monkeypatch: pytest.MonkeyPatch, pgcode: str
+) -> None:
+    member = as_user()
+    first = member.post(URL, json={"task": "once"}, headers=KEY)
+
+    def wait_in_vain(_caller: Caller, **_fields: Any) -> Any:
+        error = Exception("waited for too long")
+        error.pgcode = pgcode  # type: ignore[attr-defined]
+        raise OperationalError("INSERT", None, error)
+
+    monkeypatch.setattr(todos, "create_todo", wait_in_vain)
+    repeat = member.post(URL, json={"task": "once"}, headers=KEY)
+    assert (repeat.status_code, repeat.data, repeat.headers["Idempotent-Replayed"]) == (201, first.data, "true")
 
 
 def test_the_stored_answers_are_erased_with_the_member(app: Flask, as_user: AsUser) -> None:

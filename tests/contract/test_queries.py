@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from app.core import clock, storage
+from app.core import clock, prepared, storage
 from app.core.transaction import unit_of_work
 from app.extensions import db
 from app.files.service import make_thumbnail
@@ -144,3 +144,11 @@ def test_a_route_sends_so_many_statements(
 
 def test_the_table_names_no_route_that_is_gone() -> None:
     assert QUERIES.keys() == {str(route) for route in ROUTES}
+
+
+def test_no_client_can_have_pages_prepared_that_differ_from_the_usual_ones(client: CheckedClient) -> None:
+    assert client.get("/api/v1/posts?cursor=").status_code == 200
+    assert any("LIMIT 21" in str(statement) for statement in prepared._statements)
+    for query in ("per_page=6&cursor=", "per_page=6", "per_page=6&page=1", "per_page=6&sort=title&cursor="):
+        assert client.get(f"/api/v1/posts?{query}").status_code == 200
+    assert not any("LIMIT 7" in str(statement) for statement in prepared._statements)
