@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +75,10 @@ class Process:
         """End the program with the signal ``how``, by default in good order, and do not start it again."""
         with self._lock:
             self._wanted = False
-        if self._running is None or not self.is_alive:
+        if self._running is None:
+            return
+        if not self.is_alive:
+            self._end_rest()
             return
         self.signal(self.end if how is None else how)
         os.killpg(self.pid, signal.SIGCONT)  # One that is frozen hears nothing.
@@ -88,7 +92,13 @@ class Process:
         """Start the program again if it has ended and is wanted."""
         with self._lock:
             if self._wanted and not self.is_alive:
+                self._end_rest()
                 self._start()
+
+    def _end_rest(self) -> None:
+        """End what the first process has left behind, as it ends with a container's."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class Keeper(threading.Thread):

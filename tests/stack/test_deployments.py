@@ -1,5 +1,6 @@
 """What goes on while it is deployed anew, and while a part of it is away."""
 
+import os
 import socket
 import threading
 import time
@@ -111,14 +112,24 @@ def accepts(port: int) -> bool:
     return True
 
 
+def is_left(group: int) -> bool:
+    """Tell whether there is a process of a group."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("name", ["web1", "worker", "scheduler", "redis", "postgres", "nginx"])
 def test_what_dies_is_started_again(stack: Stack, name: str) -> None:
     process = stack.processes[name]
     before = process.pid
     process.signal(9)
     for _ in range(100):
-        if process.pid != before and process.is_alive:
+        if process.pid != before and process.is_alive and not is_left(before):
             break
         time.sleep(0.1)
     assert process.pid != before
+    assert not is_left(before)
     stack.wait_until_ready(stack.url)
