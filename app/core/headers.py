@@ -67,11 +67,12 @@ def _framed(serve: "WSGIApplication", *, shared: bool) -> "WSGIApplication":
 
 def _finished(headers: list[tuple[str, str]], environ: "WSGIEnvironment", *, shared: bool) -> list[tuple[str, str]]:
     """Give the headers of an answer, and those that it has not set itself."""
-    cache_control = g.get("cache_control", "no-store")
+    here = g._get_current_object()
+    cache_control = here.get("cache_control", "no-store")
     always = {"X-Request-ID": environ[NAME], "Cache-Control": cache_control, **SECURITY}
     if environ["wsgi.url_scheme"] == "https":
         always["Strict-Transport-Security"] = HSTS
-    if g.get("dry_run"):
+    if here.get("dry_run"):
         always["Dry-Run"] = "true"
     varies = ["Authorization", "Cookie"] if cache_control.startswith("private") else []
     if shared:
