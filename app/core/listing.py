@@ -29,7 +29,7 @@ from app.core.query import (
     list_of,
     one_of,
 )
-from app.core.schema import Schema, dump
+from app.core.schema import Schema, dump_all
 from app.core.transaction import execute
 
 NEWEST_FIRST = ["-created_at"]
@@ -249,7 +249,7 @@ UNBOUND = ("cursor", "per_page", "fields", "count")
 
 def _shown(listing: Listing, rows: Sequence[Record], sent: Mapping[str, Any], caller: Caller) -> list[dict[str, Any]]:
     extended = listing.extend(rows, sent) if listing.extend else rows
-    items = [dump(listing.schema, row, caller) for row in extended]
+    items = dump_all(listing.schema, extended, caller)
     if "fields" not in sent:
         return items
     wanted = set(sent["fields"])

@@ -5,7 +5,7 @@ schema: a field's name is the name of the attribute that it shows.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar
@@ -155,6 +155,13 @@ def _flat(messages: Any, prefix: str = "") -> dict[str, list[str]]:
     return {prefix or "_schema": [str(message) for message in messages]}
 
 
+def dump_all(schema: type[Schema], items: Sequence[Any], caller: Caller) -> list[dict[str, Any]]:
+    """Give the representations of ``items``, all of one kind, that ``caller`` sees."""
+    if items and isinstance(items[0], Row) and not schema.private and not _nested(schema):
+        return list(map(_row_reader(schema, items[0]._fields), items))
+    return [dump(schema, item, caller) for item in items]
+
+
 def dump(schema: type[Schema], item: Any, caller: Caller) -> dict[str, Any]:
     """Give the representation of ``item`` (a row, an entity or a mapping) that ``caller`` sees."""
     whole = not schema.private or schema.sees_private(item, caller)
@@ -171,9 +178,25 @@ def dump(schema: type[Schema], item: Any, caller: Caller) -> dict[str, Any]:
 @cache
 def _reader(schema: type[Schema], whole: bool, *, from_mapping: bool) -> Callable[[Any], dict[str, Any]]:
     """Make the function that reads a schema's fields off an item: C code but for one call."""
-    shown = [name for name, field in _loader(schema).fields.items() if not field.load_only]
-    names = tuple(name for name in shown if whole or name not in schema.private)
+    names = _shown(schema, whole)
     get: Any = itemgetter(*names) if from_mapping else attrgetter(*names)
+    return _naming(names, get)
+
+
+@cache
+def _row_reader(schema: type[Schema], columns: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
+    """Make the function that reads a schema's fields off a row, by the places of their columns."""
+    names = _shown(schema, whole=True)
+    return _naming(names, itemgetter(*map(columns.index, names)))
+
+
+def _shown(schema: type[Schema], whole: bool) -> tuple[str, ...]:
+    shown = [name for name, field in _loader(schema).fields.items() if not field.load_only]
+    return tuple(name for name in shown if whole or name not in schema.private)
+
+
+def _naming(names: tuple[str, ...], get: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    """Make the function that gives the values that ``get`` gets their names; of a single one it gets no tuple."""
     if len(names) == 1:
         return lambda item: {names[0]: get(item)}
     return lambda item: dict(zip(names, get(item), strict=True))
