@@ -1,6 +1,7 @@
 """How Gunicorn serves the app. Every figure comes from a setting; see app/config.py."""
 
 import errno
+import gc
 import json
 import math
 import os
@@ -152,10 +153,12 @@ def on_starting(_server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Say where the service is."""
+    """Say where the service is; and set apart what the workers share, or each one's garbage collector would copy it."""
     app = server.app.wsgi()
     with app.app_context():
         print(welcome(), file=sys.stderr, flush=True)
         db.session.remove()
         for engine in db.engines.values():
             engine.dispose()
+    gc.collect()
+    gc.freeze()
