@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 import uuid
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from app.cli import welcome
 from app.config import ConfigError, load_settings
+from app.core.errors import ServiceUnavailable
 from app.core.headers import SECURITY
 from app.extensions import db
 
@@ -56,11 +58,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     and is cut off in the end, and a proxy must not repeat a POST that was sent. Who is refused goes to another server.
     """
 
+    def enqueue_req(self, conn: Any) -> None:
+        """Have a connection wait for a thread, and note since when."""
+        conn.waits_since = time.monotonic()
+        super().enqueue_req(conn)
+
     def handle(self, conn: Any) -> Any:
         """Serve a connection as long as its next request comes at once and nobody else waits.
 
-        To hand it back to the main thread, and be given it again, takes a tenth of a short request.
+        To hand it back to the main thread, and be given it again, takes a tenth of a short request. One that has waited
+        for a thread for too long is refused: where all threads wait for a lock, no queue gets shorter.
         """
+        waited = time.monotonic() - conn.waits_since
+        if waited > settings["LOCK_TIMEOUT"]:
+            self.log.warning("A request has waited for a thread for %.1f seconds, and is answered 503", waited)
+            refuse(conn.sock, 503, BUSY, {"Retry-After": "1"})
+            return False
         keep = super().handle(conn)
         while keep is True and self.alive and self.tpool._work_queue.empty() and has_request(conn):
             keep = super().handle(conn)
@@ -114,22 +127,27 @@ accesslog = None  # The app writes a line for each request, with its id.
 loglevel = "warning" if settings["FLASK_ENV"] == "development" else "info"
 
 
-def write_json_error(connection: socket.socket, status: int, reason: str, _message: str) -> None:
-    """Refuse what is not HTTP in the one shape of errors; Gunicorn's own is a page that quotes the request."""
+BUSY = {"code": ServiceUnavailable.code, "message": ServiceUnavailable.message}
+MALFORMED = {"code": "malformed_request", "message": "The request is not well-formed HTTP, or its head is too large."}
+
+
+def write_json_error(connection: socket.socket, status: int, _reason: str, _message: str) -> None:
+    """Refuse what is not HTTP; Gunicorn's own words are a page that quotes the request."""
+    refuse(connection, status, MALFORMED, {})
+
+
+def refuse(connection: socket.socket, status: int, words: dict[str, str], more: dict[str, str]) -> None:
+    """Answer in the one shape of errors, with ``more`` headers, and end the connection."""
     request_id = uuid.uuid4().hex
-    error = {
-        "error": reason,
-        "message": "The request is not well-formed HTTP, or its head is too large.",
-        "code": "malformed_request",
-        "request_id": request_id,
-    }
-    body = json.dumps(error).encode() + b"\n"
+    reason = HTTPStatus(status).phrase
+    body = json.dumps({"error": reason, **words, "request_id": request_id}).encode() + b"\n"
     headers = SECURITY | {
         "Connection": "close",
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
         "X-Request-ID": request_id,
+        **more,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     gunicorn.util.write_nonblock(connection, f"HTTP/1.1 {status} {reason}\r\n{head}\r\n".encode() + body)

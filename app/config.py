@@ -95,7 +95,7 @@ SETTINGS = (
     Setting("WEB_THREADS", 4, "Threads of each worker; also the size of its connection pools.", number(1, 256)),
     Setting("REQUEST_TIMEOUT", 30, "Seconds after which Gunicorn ends a worker that hangs.", number(2, 3600)),
     Setting("STATEMENT_TIMEOUT", 10, "Seconds that one SQL statement may take (PostgreSQL).", number(1, 3600)),
-    Setting("LOCK_TIMEOUT", 5, "Seconds to wait for a lock or for a connection of the pool.", number(1, 3600)),
+    Setting("LOCK_TIMEOUT", 5, "Seconds to wait for a lock, a connection of the pool, or a thread.", number(1, 3600)),
     Setting("TRUSTED_PROXIES", 0, "How many proxies in front may set the X-Forwarded headers.", number(0, 10)),
     Setting(
         "LOG_LEVEL",

@@ -12,12 +12,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from app.core.settings import database_url as understood
 from tests.conftest import NO_BROKER
 
 BIN = Path(sys.executable).parent
@@ -219,6 +221,28 @@ def test_a_connection_that_asks_without_a_pause_lets_others_in(checkout: Checkou
         asking.kill()
         asking.communicate()
     checkout.stop(process)
+
+
+def test_who_has_waited_for_a_thread_for_too_long_is_answered_503(checkout: Checkout) -> None:
+    checkout.run("flask", "prepare")
+    process = checkout.serve(WEB_THREADS="1", LOCK_TIMEOUT="1")
+    url = checkout.environment["DATABASE_URL"]
+    engine = create_engine(understood(url) if url else f"sqlite:///{checkout.folder}/instance/agora.db")
+    lock = "LOCK TABLE users" if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
+
+    def sign_in(_: int) -> tuple[int, str, str]:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            checkout.post("/auth/login", {"email": "member@example.com", "password": "Agora-demo-1"})
+        with refused.value as answer:
+            return answer.code, answer.headers["Retry-After"], json.load(answer)["code"]
+
+    with engine.connect() as holder:
+        holder.exec_driver_sql(lock)
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(sign_in, range(8))) == {(503, "1", "unavailable")}
+    engine.dispose()
+    assert checkout.get("/health")
+    assert "has waited for a thread" in checkout.stop(process)
 
 
 def test_a_port_in_use_is_one_clear_sentence(checkout: Checkout) -> None:
