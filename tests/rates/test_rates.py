@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.core import clock
 from app.core.database import READS
 from app.extensions import db
-from app.rates import service
+from app.rates import service, source
 from tests.client import CheckedClient
 from tests.conftest import Counter, new_client
 from tests.hostile import Behaviour, Hostile, answers, answers_json, closed_port, in_turn, sends, streams
@@ -218,7 +218,11 @@ def test_while_the_service_is_waited_for_no_connection_is_held(rated: Flask, ser
     assert held == [0, 0]
 
 
-def test_two_wait_for_the_service_and_all_others_are_answered_at_once(rated: Flask, server: Hostile) -> None:
+def test_two_wait_for_the_service_and_all_others_are_answered_at_once(
+    app_with: AppWith, server: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SECONDS", SOON)  # They wait until they are released, however slow the machine is.
+    rated = app_with(RATES_URL=server.url)
     waiting, released = Semaphore(0), Event()
 
     def behave(connection: Any) -> None:
