@@ -58,6 +58,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     and is cut off in the end, and a proxy must not repeat a POST that was sent. Who is refused goes to another server.
     """
 
+    def init_process(self) -> None:
+        """Begin, with Gunicorn's settings as plain attributes: it looks twenty of them up for each request."""
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        super().init_process()
+
     def enqueue_req(self, conn: Any) -> None:
         """Have a connection wait for a thread, and note since when."""
         conn.waits_since = time.monotonic()

@@ -188,14 +188,15 @@ def count_queries(app: Flask) -> Callable[[], Any]:
                 statements.append(statement)
 
         with app.app_context():
-            engines = list(db.engines.values())
+            engines = {engine: engine._has_events for engine in db.engines.values()}
         for engine in engines:
             event.listen(engine, "before_cursor_execute", note)
         try:
             yield statements
         finally:
-            for engine in engines:
+            for engine, had_events in engines.items():
                 event.remove(engine, "before_cursor_execute", note)
+                engine._has_events = had_events  # SQLAlchemy would go on to look for listeners.
 
     return counting
 

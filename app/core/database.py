@@ -24,8 +24,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.core import spent
-from app.core.prepared import replace_if_out_of_step
+from app.core import prepared
 from app.core.silence import Silence, Unanswered
 
 READS = "reads"
@@ -127,7 +126,7 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
     with app.app_context():
         _engines.update(db.engines.values())
         for engine in db.engines.values():
-            spent.watch(engine)
+            prepared.watch(engine)
         if db.engine.dialect.name != "sqlite":
             silence = Silence()
             set_wait_callback(partial(_wait, silence, app.config["STATEMENT_TIMEOUT"] + CLIENT_GRACE))
@@ -136,7 +135,7 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
                 event.listen(engine, "connect", lambda *_: silence.end())
                 event.listen(engine, "checkin", _note_time)
                 event.listen(engine, "checkout", partial(_ping, silence, engine.dialect))
-                event.listen(engine, "handle_error", replace_if_out_of_step)
+                event.listen(engine, "handle_error", prepared.replace_if_out_of_step)
             return
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_immediate)

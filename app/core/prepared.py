@@ -4,17 +4,28 @@ psycopg2 has no interface for them, so they are named in SQL: https://www.postgr
 sqlite3 keeps statements of itself.
 
 Only for statements whose best plan is the same for all values, as where a row is found by its key.
+
+Such a query goes past SQLAlchemy, which makes its text and names its rows but takes longer to send it than psycopg2 and
+PostgreSQL do together. An error is given to SQLAlchemy, which knows what becomes of it and of the connection.
 """
 
 import re
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from itertools import count
+from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Executable, String
+from sqlalchemy import BindParameter, Connection, Dialect, Engine, Executable, Result, String, event
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NullType
 
+from app.core import spent
+
 KNOWN = "prepared_statements"  # in a connection's info: the names of what it has prepared
+FAILED = "agora_failed"  # an execution option: the error that SQLAlchemy is given
 PARAMETER = re.compile(r"%\((\w+)\)s")
 # feature_not_supported: a migration has changed the type of a column that a statement gives.
 # invalid_sql_statement_name, duplicate_prepared_statement: the connection has forgotten one, or knows one more.
@@ -24,12 +35,24 @@ Statement = TypeVar("Statement", bound=Executable)
 
 
 class _Prepared(NamedTuple):
+    """A statement as PREPARE and EXECUTE take it."""
+
     name: str
     prepare: str
     execute: str
 
 
-_statements: "WeakSet[Executable]" = WeakSet()
+class _Plan(NamedTuple):
+    """What it takes to send a statement, and to name the rows that come back."""
+
+    compiled: SQLCompiler
+    written: _Prepared
+    converters: Mapping[str, Callable[[Any], Any]]  # by parameter
+    columns: SimpleResultMetaData
+    inserts: frozenset[str] | None  # for these values, if it is an INSERT; its other columns have their defaults
+
+
+_plans: "WeakKeyDictionary[Executable, _Plan | None]" = WeakKeyDictionary()
 _numbers = count(1)
 _written: dict[str, _Prepared] = {}
 
@@ -39,30 +62,113 @@ def prepared(statement: Statement) -> Statement:
 
     There may be some dozens of them: each takes some 50 kB of each connection in the server's memory.
     """
-    _statements.add(statement)
+    _plans.setdefault(statement, None)
     return statement
 
 
 def is_prepared(statement: Executable) -> bool:
     """Tell whether ``statement`` is a prepared one."""
-    return statement in _statements
+    return statement in _plans
 
 
-def send(cursor: Any, statement: str, parameters: Any, context: Any) -> None:
-    """Send a statement to the database, if it is a prepared one by its name."""
-    if context.dialect.name != "postgresql" or context.invoked_statement not in _statements:
-        cursor.execute(statement, parameters)
-        return
-    written = _written.get(statement) or _write(statement, context)
-    known = context.root_connection.info.setdefault(KNOWN, set())
+def execute(connection: Connection, statement: Executable, values: Any = None) -> Result[Any]:
+    """Execute a statement, a prepared one past SQLAlchemy.
+
+    Where somebody listens to what SQLAlchemy sends, as traces and logs of statements do, SQLAlchemy sends it.
+    """
+    engine = connection.engine
+    if engine.dialect.name == "postgresql" and statement in _plans and not (engine._has_events or engine.echo):
+        plan = _plans[statement] or _plan(statement, engine.dialect, values)
+        if plan.inserts is None or plan.inserts == values.keys():
+            return _go_past(connection, statement, plan, values)
+    return connection.execute(statement, values)
+
+
+def _go_past(connection: Connection, statement: Executable, plan: _Plan, values: Mapping[str, Any]) -> Result[Any]:
+    parameters: Any = plan.compiled.construct_params(values)
+    for column in plan.compiled.insert_prefetch:
+        default: Any = column.default
+        parameters[column.key] = default.arg(_Row(parameters)) if default.is_callable else default.arg
+    for name, convert in plan.converters.items():
+        parameters[name] = convert(parameters[name])
+    started = perf_counter()
+    try:
+        with closing(connection.connection.cursor()) as cursor:
+            _send(cursor, plan.written, parameters, connection.info)
+            rows = cursor.fetchall() if cursor.description else []
+    except BaseException as error:
+        return connection.execute(statement, values, execution_options={FAILED: error})
+    finally:
+        spent.add(started)
+    return IteratorResult(plan.columns, iter(rows))
+
+
+class _Row(NamedTuple):
+    """A row that is about to be written, as the defaults of its columns ask for it."""
+
+    values: dict[str, Any]
+
+    def get_current_parameters(self) -> dict[str, Any]:
+        return self.values
+
+
+def _plan(statement: Any, dialect: Dialect, values: Mapping[str, Any]) -> _Plan:
+    """Plan a statement once for all. Its columns are of types that psycopg2 gives as they are shown."""
+    inserts = frozenset(values) if statement.is_insert else None
+    compiled = statement.compile(dialect=dialect, column_keys=inserts)
+    types = {name: bound.type.dialect_impl(dialect) for name, bound in compiled.binds.items()}
+    converters = {name: convert for name, kind in types.items() if (convert := kind.bind_processor(dialect))}
+    columns = statement.exported_columns
+    if any(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns):
+        raise TypeError("A prepared statement has a column that SQLAlchemy has to convert.")
+    written = _write(str(compiled), compiled, dialect)
+    plan = _plans[statement] = _Plan(compiled, written, converters, SimpleResultMetaData(columns.keys()), inserts)
+    return plan
+
+
+def watch(engine: Engine) -> None:
+    """Count what is sent by ``engine``, by one event around a statement: a pair before and after it costs twice."""
+    event.listen(engine, "do_execute", _execute)
+    event.listen(engine, "do_executemany", _execute_many)
+
+
+def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    if FAILED in context.execution_options:
+        raise context.execution_options[FAILED]
+    started = perf_counter()
+    try:
+        if context.dialect.name == "postgresql" and context.invoked_statement in _plans:
+            written = _write(statement, context.compiled, context.dialect)
+            _send(cursor, written, parameters, context.root_connection.info)
+        else:
+            cursor.execute(statement, parameters)
+    finally:
+        spent.add(started)
+    return True  # It is done, and not left to SQLAlchemy, which would do the same.
+
+
+def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    started = perf_counter()
+    try:
+        context.dialect.do_executemany(cursor, statement, parameters, context)
+    finally:
+        spent.add(started)
+    return True
+
+
+def _send(cursor: Any, written: _Prepared, parameters: Any, info: dict[Any, Any]) -> None:
+    """Send a statement by its name, which the connection may have to learn first."""
+    known = info.setdefault(KNOWN, set())
     if written.name not in known:
         cursor.execute(written.prepare)
         known.add(written.name)
     cursor.execute(written.execute, parameters)
 
 
-def _write(statement: str, context: Any) -> _Prepared:
+def _write(statement: str, compiled: Any, dialect: Dialect) -> _Prepared:
     """Write the statement as PREPARE takes it: with numbers for its parameters, and their types."""
+    if statement in _written:
+        return _written[statement]
     places: dict[str, int] = {}
 
     def place(found: re.Match[str]) -> str:
@@ -71,7 +177,7 @@ def _write(statement: str, context: Any) -> _Prepared:
     body = PARAMETER.sub(place, statement).replace("%%", "%")
     types, values = (
         f" ({', '.join(each)})" if places else ""
-        for each in ([_type(context, name) for name in places], [f"%({name})s" for name in places])
+        for each in ([_type(compiled.binds.get(name), dialect) for name in places], [f"%({name})s" for name in places])
     )
     name = f"agora_{next(_numbers)}"
     return _written.setdefault(
@@ -79,14 +185,13 @@ def _write(statement: str, context: Any) -> _Prepared:
     )
 
 
-def _type(context: Any, parameter: str) -> str:
+def _type(bound: BindParameter[Any] | None, dialect: Dialect) -> str:
     """Give the type of a parameter; ``unknown`` leaves it to PostgreSQL to find out."""
-    bound = context.compiled.binds.get(parameter)
     if bound is None or isinstance(bound.type, NullType):
         return "unknown"
     if isinstance(bound.type, String):
         return "text"  # Its own would name a collation.
-    return str(context.dialect.type_compiler_instance.process(bound.type))
+    return str(dialect.type_compiler_instance.process(bound.type))
 
 
 def replace_if_out_of_step(context: Any) -> None:

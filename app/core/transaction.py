@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 from flask import g
-from sqlalchemy import Connection, CursorResult, Delete, Executable, Update
+from sqlalchemy import Connection, CursorResult, Delete, Executable, Result, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+from app.core import prepared
 from app.core.database import connection_of, release
 from app.core.errors import AppError
 from app.core.models import Base, table_of
@@ -144,12 +145,12 @@ def savepoint() -> Iterator[None]:
             raise
 
 
-def execute(statement: Executable, values: Values | None = None) -> CursorResult[Any]:
+def execute(statement: Executable, values: Values | None = None) -> Result[Any]:
     """Execute a statement whose result is rows, not entities, with ``values`` for its parameters.
 
     It goes past the session, which would take half as long again for the same rows. It sees what was flushed.
     """
-    return connection_of(db).execute(statement, values)
+    return prepared.execute(connection_of(db), statement, values)
 
 
 def insert_on_conflict(model: type[Base]) -> postgresql.Insert | sqlite.Insert:

@@ -148,7 +148,7 @@ def test_the_table_names_no_route_that_is_gone() -> None:
 
 def test_no_client_can_have_pages_prepared_that_differ_from_the_usual_ones(client: CheckedClient) -> None:
     assert client.get("/api/v1/posts?cursor=").status_code == 200
-    assert any("LIMIT 21" in str(statement) for statement in prepared._statements)
+    assert any("LIMIT 21" in str(statement) for statement in prepared._plans)
     for query in ("per_page=6&cursor=", "per_page=6", "per_page=6&page=1", "per_page=6&sort=title&cursor="):
         assert client.get(f"/api/v1/posts?{query}").status_code == 200
-    assert not any("LIMIT 7" in str(statement) for statement in prepared._statements)
+    assert not any("LIMIT 7" in str(statement) for statement in prepared._plans)

@@ -1,42 +1,65 @@
 """Statements that PostgreSQL has planned once for each connection, on a server of their own."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Select, String, TextClause, bindparam, column, insert, select, table, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    PickleType,
+    Select,
+    String,
+    Table,
+    TextClause,
+    bindparam,
+    event,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from app import create_app
+from app.core.database import READS
 from app.core.errors import error_response
 from app.core.prepared import prepared
 from app.core.transaction import execute, unit_of_work
+from app.extensions import db
 from tests.conftest import dispose
 from tests.postgres import FAST, own_server
 
-THINGS = table("things", column("name", String()))
-NAMED = select(THINGS).where(THINGS.c.name == bindparam("name"))
+THINGS = Table(
+    "things",
+    MetaData(),
+    Column("name", String(), default="nameless"),
+    Column("size", Integer(), default=lambda context: len(context.get_current_parameters()["name"])),
+    Column("extra", PickleType()),
+)
+NAMED = select(THINGS.c.name).where(THINGS.c.name == bindparam("name"))
 BY_NAME = prepared(NAMED)
-NEW = prepared(insert(THINGS).values(name=bindparam("given")))
+NEW = prepared(insert(THINGS).values(name=bindparam("given"), size=0))
+ANY_NEW = prepared(insert(THINGS).returning(THINGS.c.name, THINGS.c.size))
 PLANS = text("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
 
 Ask = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[Flask]:
+def address() -> Iterator[str]:
     with own_server(*FAST) as address:
-        app = create_app("testing", {"DATABASE_URL": address})
-        yield app
-        dispose(app)
+        yield address
 
 
-@pytest.fixture(autouse=True)
-def things(app: Flask) -> Iterator[None]:
+@pytest.fixture
+def app(address: str) -> Iterator[Flask]:
+    app = create_app("testing", {"DATABASE_URL": address})
     with app.app_context():
-        unit_of_work(lambda: execute(text("CREATE TABLE things (name varchar(10))")))
+        unit_of_work(lambda: execute(text("CREATE TABLE things (name varchar(10), size integer, extra bytea)")))
         unit_of_work(lambda: execute(NEW, {"given": "100% it's"}))
-    yield
+    yield app
     with app.app_context():
         unit_of_work(lambda: execute(text("DROP TABLE things")))
     dispose(app)
@@ -72,6 +95,36 @@ def test_a_statement_that_fails_can_be_sent_again(app: Flask) -> None:
     with app.app_context():
         unit_of_work(lambda: execute(NEW, {"given": "short"}))
     assert names(app, BY_NAME, "short") == ["short"]
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [({"name": "four"}, ("four", 4)), ({"size": 7}, ("nameless", 7)), ({"name": "six", "size": 6}, ("six", 6))] * 2,
+)
+def test_an_insert_of_any_columns_has_the_defaults_of_the_others(
+    app: Flask, values: dict[str, Any], written: tuple[str, int]
+) -> None:
+    with app.app_context():
+        assert tuple(unit_of_work(lambda: execute(ANY_NEW, values).one())) == written
+
+
+def test_a_value_that_is_missing_is_refused(app: Flask) -> None:
+    assert names(app, BY_NAME, "short") == []
+    with app.app_context(), pytest.raises(InvalidRequestError, match="name"):
+        execute(BY_NAME, {})
+
+
+def test_a_column_that_has_to_be_converted_is_refused(app: Flask) -> None:
+    with app.app_context(), pytest.raises(TypeError):
+        execute(prepared(select(THINGS)))
+
+
+def test_who_listens_to_what_is_sent_hears_it(app: Flask) -> None:
+    heard = []
+    with app.app_context():
+        event.listen(db.engines[READS], "before_cursor_execute", lambda *told: heard.append(told[2]))
+    assert names(app, BY_NAME, "100% it's") == ["100% it's"]
+    assert len(heard) == 1
 
 
 OUT_OF_STEP = {
