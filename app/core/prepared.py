@@ -10,16 +10,15 @@ PostgreSQL do together. An error is given to SQLAlchemy, which knows what become
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import count
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BindParameter, Connection, Dialect, Engine, Executable, Result, String, event
+from sqlalchemy import BindParameter, Column, Connection, Dialect, Engine, Executable, Result, String, event
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NullType
 
 from app.core import spent
@@ -45,13 +44,15 @@ class _Prepared(NamedTuple):
 class _Plan(NamedTuple):
     """What it takes to send a statement, and to name the rows that come back."""
 
-    compiled: SQLCompiler
     written: _Prepared
+    values: Mapping[str, Any]  # that are part of the statement, by parameter
+    defaults: Sequence[Column[Any]]  # the columns that an INSERT has no values for
     converters: Mapping[str, Callable[[Any], Any]]  # by parameter
     columns: SimpleResultMetaData
-    inserts: frozenset[str] | None  # for these values, if it is an INSERT; its other columns have their defaults
+    inserts: frozenset[str] | None  # the parameters of an INSERT that it is a plan for
 
 
+# A plan does not refer to its statement, so that both are gone when nobody else does.
 _plans: "WeakKeyDictionary[Executable, _Plan | None]" = WeakKeyDictionary()
 _numbers = count(1)
 _written: dict[str, _Prepared] = {}
@@ -78,6 +79,7 @@ def execute(connection: Connection, statement: Executable, values: Any = None) -
     """
     engine = connection.engine
     if engine.dialect.name == "postgresql" and statement in _plans and not (engine._has_events or engine.echo):
+        values = values or {}
         plan = _plans[statement] or _plan(statement, engine.dialect, values)
         if plan.inserts is None or plan.inserts == values.keys():
             return _go_past(connection, statement, plan, values)
@@ -85,22 +87,26 @@ def execute(connection: Connection, statement: Executable, values: Any = None) -
 
 
 def _go_past(connection: Connection, statement: Executable, plan: _Plan, values: Mapping[str, Any]) -> Result[Any]:
-    parameters: Any = plan.compiled.construct_params(values)
-    for column in plan.compiled.insert_prefetch:
+    started = perf_counter()
+    try:
+        with closing(connection.connection.cursor()) as cursor:
+            _send(cursor, plan.written, _parameters(plan, values), connection.info)
+            rows = cursor.fetchall() if cursor.description else []
+    except BaseException as error:
+        return connection.execute(statement, values, execution_options={FAILED: error})  # It raises it.
+    finally:
+        spent.add(started)
+    return IteratorResult(plan.columns, iter(rows))
+
+
+def _parameters(plan: _Plan, values: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = {**plan.values, **values}
+    for column in plan.defaults:
         default: Any = column.default
         parameters[column.key] = default.arg(_Row(parameters)) if default.is_callable else default.arg
     for name, convert in plan.converters.items():
         parameters[name] = convert(parameters[name])
-    started = perf_counter()
-    try:
-        with closing(connection.connection.cursor()) as cursor:
-            _send(cursor, plan.written, parameters, connection.info)
-            rows = cursor.fetchall() if cursor.description else []
-    except BaseException as error:
-        return connection.execute(statement, values, execution_options={FAILED: error})
-    finally:
-        spent.add(started)
-    return IteratorResult(plan.columns, iter(rows))
+    return parameters
 
 
 class _Row(NamedTuple):
@@ -116,13 +122,14 @@ def _plan(statement: Any, dialect: Dialect, values: Mapping[str, Any]) -> _Plan:
     """Plan a statement once for all. Its columns are of types that psycopg2 gives as they are shown."""
     inserts = frozenset(values) if statement.is_insert else None
     compiled = statement.compile(dialect=dialect, column_keys=inserts)
+    own = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
     types = {name: bound.type.dialect_impl(dialect) for name, bound in compiled.binds.items()}
     converters = {name: convert for name, kind in types.items() if (convert := kind.bind_processor(dialect))}
     columns = statement.exported_columns
     if any(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns):
         raise TypeError("A prepared statement has a column that SQLAlchemy has to convert.")
-    written = _write(str(compiled), compiled, dialect)
-    plan = _plans[statement] = _Plan(compiled, written, converters, SimpleResultMetaData(columns.keys()), inserts)
+    written, names = _write(str(compiled), compiled, dialect), SimpleResultMetaData(columns.keys())
+    plan = _plans[statement] = _Plan(written, own, compiled.insert_prefetch, converters, names, inserts)
     return plan
 
 

@@ -1,5 +1,7 @@
 """Statements that PostgreSQL has planned once for each connection, on a server of their own."""
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +22,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from app import create_app
 from app.core.database import READS
@@ -110,13 +112,22 @@ def test_an_insert_of_any_columns_has_the_defaults_of_the_others(
 
 def test_a_value_that_is_missing_is_refused(app: Flask) -> None:
     assert names(app, BY_NAME, "short") == []
-    with app.app_context(), pytest.raises(InvalidRequestError, match="name"):
+    with app.app_context(), pytest.raises(StatementError, match="name"):
         execute(BY_NAME, {})
 
 
 def test_a_column_that_has_to_be_converted_is_refused(app: Flask) -> None:
-    with app.app_context(), pytest.raises(TypeError):
+    with app.app_context(), pytest.raises(TypeError, match="convert"):
         execute(prepared(select(THINGS)))
+
+
+def test_a_statement_that_nobody_needs_any_more_is_forgotten(app: Flask) -> None:
+    statement = prepared(NAMED.limit(1))
+    assert names(app, statement, "100% it's") == ["100% it's"]
+    seen = weakref.ref(statement)
+    del statement
+    gc.collect()
+    assert seen() is None
 
 
 def test_who_listens_to_what_is_sent_hears_it(app: Flask) -> None:
