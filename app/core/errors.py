@@ -4,6 +4,7 @@ The shape is ``{"error", "message", "code", "request_id"}`` and, for what did no
 that accepts ``application/problem+json`` it is the same in the words of RFC 9457.
 """
 
+import errno
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -192,14 +193,28 @@ def _translated(error: Exception) -> AppError:
         case sql.DataError():
             log.error("The database refused a value that the schema had let through", exc_info=error)
             return BadRequest("A value is out of range.")
-        case sql.OperationalError() | sql.InterfaceError() | sql.TimeoutError():
-            log.error("The database is away or overloaded: %s", str(error).partition("\n")[0])
-            return ServiceUnavailable()
-        case sql.DBAPIError(connection_invalidated=True):
-            log.error("The connection to the database broke", exc_info=error)
-            return ServiceUnavailable()
+    unavailable = as_unavailable(error)
+    if unavailable is not None:
+        log.error("A part of the service is away, overloaded or full: %s", str(error).partition("\n")[0])
+        return unavailable
     log.error("Unexpected error", exc_info=error)
     return AppError()
+
+
+def as_unavailable(error: Exception) -> ServiceUnavailable | None:
+    """Give what is said of an error that may be gone at the next try, for a part is away or full; None for others."""
+    match error:
+        case ServiceUnavailable():
+            return error
+        case sql.OperationalError() | sql.InterfaceError() | sql.TimeoutError():
+            return ServiceUnavailable()
+        case sql.DBAPIError(connection_invalidated=True):
+            return ServiceUnavailable()
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return ServiceUnavailable(
+                "There is no room for files for the moment. Try again.", code="storage_unavailable"
+            )
+    return None
 
 
 def broken_constraint(error: sql.IntegrityError) -> Conflict:

@@ -21,6 +21,7 @@ from flask import Flask, current_app, g
 from sqlalchemy import and_, or_, select, update
 
 from app.core import clock, storage
+from app.core.errors import as_unavailable
 from app.core.outbox import pause_after
 from app.core.transaction import rows_of, unit_of_work
 from app.extensions import db
@@ -59,9 +60,10 @@ def _attempt(kind: Kind, run: Run) -> None:
     except JobPutOff as reason:
         log.warning("Job %d is put off: %s", run.job_id, reason)
         _try_again(kind, run, error=(reason.code, reason.message))
-    except Exception:  # Even that its end cannot be stored.
+    except Exception as error:  # Even that its end cannot be stored.
         log.exception("Job %d failed", run.job_id)
-        _try_again(kind, run)
+        away = as_unavailable(error)
+        _try_again(kind, run, error=(away.code, away.message) if away else UNEXPECTED)
 
 
 def _perform(kind: Kind, run: Run) -> dict[str, Any]:
@@ -185,7 +187,7 @@ def _finish(
     unit_of_work(work)
 
 
-def _try_again(kind: Kind, run: Run, *, error: tuple[str, str] = UNEXPECTED) -> None:
+def _try_again(kind: Kind, run: Run, *, error: tuple[str, str]) -> None:
     """Put the job back, for ever later, or give it up for this ``error``."""
     if run.attempt >= kind.attempts:
         _finish(run, status=FAILED, error=error)

@@ -1,13 +1,16 @@
 """Uploading: exactly one file, of bounded size, known by its content, under a name that harms nobody."""
 
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app.core import multipart
 from tests.client import CheckedClient
 from tests.conftest import AsUser, use_token
 from tests.contract.test_dry_run import PICTURE
@@ -53,6 +56,18 @@ def test_a_file_is_described_as_what_was_sent(member: CheckedClient) -> None:
 def test_a_file_has_at_most_ten_mebibytes(member: CheckedClient, size: int, status: int) -> None:
     assert upload(member, b"x" * size).status_code == status
     assert member.get(URL).get_json()["total"] == (status == 201)
+
+
+@pytest.mark.parametrize("size", [1, LIMIT])
+def test_without_room_for_it_a_file_is_refused_for_the_moment(
+    member: CheckedClient, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(multipart, "TemporaryFile", partial(Path("/dev/full").open, "w+b"))
+    answer = upload(member, b"x" * size)
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "storage_unavailable")
+    assert answer.headers["Retry-After"] == "1"
+    monkeypatch.undo()
+    assert upload(member, b"x" * size).status_code == 201
 
 
 def test_what_is_announced_as_too_large_is_refused_unread(member: CheckedClient) -> None:

@@ -1,5 +1,6 @@
 """Jobs as their owner sees them: watched, listed, cancelled, and ended with a reason."""
 
+import errno
 import logging
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from flask import Flask
 
+from app.core.errors import ServiceUnavailable
 from app.core.transaction import unit_of_work
 from app.extensions import db
 from app.jobs import runner
@@ -23,6 +25,8 @@ Work = Callable[[], None]
 
 JOBS = "/api/v1/jobs"
 INTERNAL = {"code": "internal_error", "message": "Something went wrong on our side. Try again later."}
+FULL = {"code": "storage_unavailable", "message": "There is no room for files for the moment. Try again."}
+AWAY = {"code": "storage_unavailable", "message": "The files are away."}
 
 
 @pytest.fixture
@@ -213,6 +217,28 @@ def test_a_job_that_raises_is_tried_again_ever_later_and_then_fails_without_tell
         later(pause)
     work()
     assert attempts == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/secret/path"), FULL),
+        (ServiceUnavailable("The files are away.", code="storage_unavailable"), AWAY),
+        (OSError(errno.EACCES, "Permission denied", "/secret/path"), INTERNAL),
+    ],
+    ids=["the disk is full", "the storage is away", "anything else"],
+)
+def test_a_job_that_ends_since_a_part_is_away_or_full_says_so(
+    member: CheckedClient, known: dict[str, Kind], work: Work, error: Exception, told: Json
+) -> None:
+    def perform(_run: Run) -> None:
+        raise error
+
+    logging.getLogger("app").setLevel("CRITICAL")
+    known["test.away"] = Kind("test.away", perform, attempts=1)
+    job_id = ask_for_job(member, "test.away")
+    work()
+    assert (watch(member, job_id)["status"], watch(member, job_id)["error"]) == ("failed", told)
 
 
 def test_a_job_that_succeeds_at_the_second_attempt_shows_nothing_of_the_first(
