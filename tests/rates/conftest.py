@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from app.rates import source
 from tests.client import CheckedClient
 from tests.conftest import dispose, new_client
 from tests.hostile import Behaviour, Hostile, answers_json, hostile_server
@@ -23,8 +24,15 @@ def server() -> Iterator[Hostile]:
 
 
 @pytest.fixture
-def app_with(app: Flask) -> Iterator[AppWith]:
+def seconds() -> float:
+    """The most that a call may take here: however slow the machine is, a service that answers has time enough."""
+    return 20.0
+
+
+@pytest.fixture
+def app_with(app: Flask, monkeypatch: pytest.MonkeyPatch, seconds: float) -> Iterator[AppWith]:
     """Make an app on the same database with other settings."""
+    monkeypatch.setattr(source, "SECONDS", seconds)
     made: list[Flask] = []
 
     def make(**settings: Any) -> Flask:

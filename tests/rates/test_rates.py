@@ -135,7 +135,9 @@ NO_RATES = [
 ]
 
 
+@pytest.mark.parametrize("seconds", [source.SECONDS])
 @pytest.mark.parametrize("away", AWAY.values(), ids=AWAY)
+@pytest.mark.usefixtures("seconds")
 def test_without_the_service_the_last_good_rate_is_served_as_stale_and_without_one_503(
     rates: CheckedClient, server: Hostile, later: Callable[[], None], away: Callable[[Hostile], Behaviour]
 ) -> None:
@@ -218,11 +220,7 @@ def test_while_the_service_is_waited_for_no_connection_is_held(rated: Flask, ser
     assert held == [0, 0]
 
 
-def test_two_wait_for_the_service_and_all_others_are_answered_at_once(
-    app_with: AppWith, server: Hostile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(source, "SECONDS", SOON)  # They wait until they are released, however slow the machine is.
-    rated = app_with(RATES_URL=server.url)
+def test_two_wait_for_the_service_and_all_others_are_answered_at_once(rated: Flask, server: Hostile) -> None:
     waiting, released = Semaphore(0), Event()
 
     def behave(connection: Any) -> None:
