@@ -20,6 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from app.cli import welcome
 from app.config import ConfigError, load_settings
 from app.core.errors import ServiceUnavailable
+from app.core.gate import MULTIPART_OVERHEAD, PIECE
 from app.core.headers import SECURITY
 from app.extensions import db
 
@@ -40,6 +41,8 @@ def cores() -> int:
 
 
 STAY = 2  # milliseconds; a thread that stays for long is missed by the other connections
+LET_IN = settings["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD  # the most bytes of a refused body
+LET_IN_SECONDS = 5
 
 
 def has_request(conn: Any) -> bool:
@@ -49,6 +52,26 @@ def has_request(conn: Any) -> bool:
     poller = select.poll()
     poller.register(conn.sock, select.POLLIN)
     return bool(poller.poll(STAY))
+
+
+def throw_away(conn: Any) -> bool:
+    """Let in what nobody has read of a request's body, and tell whether that was all of it.
+
+    Who is refused while still sending would see the connection break and not the answer; a proxy makes a 503 of that.
+    """
+    body, left, until = conn.parser.mesg.body, LET_IN, time.monotonic() + LET_IN_SECONDS
+    if getattr(body.reader, "length", None) != 0:
+        conn.sock.settimeout(LET_IN_SECONDS)
+        try:
+            while piece := body.read(PIECE):
+                left -= len(piece)
+                if left < 0 or time.monotonic() > until:
+                    return False
+        except Exception:  # Too slow, gone, or not what it has announced.
+            return False
+        finally:
+            conn.sock.settimeout(None)
+    return not body.failed
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -83,6 +106,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while keep is True and self.alive and self.tpool._work_queue.empty() and has_request(conn):
             keep = super().handle(conn)
         return keep
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Tell whether the connection can have another request. Gunicorn's own lets in no more than 64 kB."""
+        return throw_away(conn) and keepalive
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept connections or not; for good, when the worker is stopping: whoever has connected already is served."""

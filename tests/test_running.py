@@ -1,5 +1,6 @@
 """The real thing: the commands of the README, on a real Gunicorn, in a checkout of its own."""
 
+import http.client
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +205,22 @@ def test_what_is_not_http_is_refused_in_the_one_shape(checkout: Checkout, head: 
     assert answered.split(b" ", 2)[1] == str(status).encode()
     assert b"X-Content-Type-Options: nosniff" in answered
     assert set(json.loads(body)) == {"error", "message", "code", "request_id"}
+
+
+@pytest.mark.parametrize("megabytes", [2, 9])
+def test_who_sends_too_much_is_told_so_and_may_go_on(checkout: Checkout, megabytes: int) -> None:
+    checkout.run("flask", "prepare")
+    process = checkout.serve()
+    statuses = []
+    with closing(http.client.HTTPConnection("127.0.0.1", checkout.port, timeout=10)) as connection:
+        for _ in range(10):
+            for body in (b"x" * megabytes * 1_000_000, iter([b"x" * 1_000_000] * megabytes), b"{}"):
+                connection.request("POST", "/auth/login", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                statuses.append(answer.status)
+    checkout.stop(process)
+    assert statuses == [413, 413, 400] * 10
 
 
 def test_a_connection_that_asks_without_a_pause_lets_others_in(checkout: Checkout) -> None:
