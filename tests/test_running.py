@@ -53,6 +53,7 @@ class Checkout:
         self.log = folder / "log"
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
+        self.served: list[subprocess.Popen[bytes]] = []
         self.environment = {
             "BROKER_URL": NO_BROKER,
             "PATH": os.environ["PATH"],
@@ -83,6 +84,7 @@ class Checkout:
             process = subprocess.Popen(
                 [BIN / "gunicorn", *arguments], cwd=self.folder, env={**self.environment, **more}, stderr=log
             )
+        self.served.append(process)
         for _ in range(300):
             assert process.poll() is None, self.log.read_text()
             try:
@@ -120,16 +122,26 @@ def checkout(project: Path, tmp_path: Path, database_url: str) -> Iterator[Check
         copy(source, tmp_path / part)
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        yield Checkout(tmp_path, "")
+        yield from _stopped(Checkout(tmp_path, ""))
         return
     server = create_engine(url, isolation_level="AUTOCOMMIT")
     name = f"agora_test_run_{os.getpid()}"
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
-    yield Checkout(tmp_path, url.set(database=name).render_as_string(hide_password=False).replace("+psycopg2", ""))
+    address = url.set(database=name).render_as_string(hide_password=False).replace("+psycopg2", "")
+    yield from _stopped(Checkout(tmp_path, address))
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     server.dispose()
+
+
+def _stopped(checkout: Checkout) -> Iterator[Checkout]:
+    """Give a checkout, and stop what a test that has failed has left running there."""
+    yield checkout
+    for process in checkout.served:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
 
 
 def test_a_first_session_goes_as_the_readme_prints_it(checkout: Checkout, project: Path) -> None:
