@@ -7,7 +7,7 @@ from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from click import ClickException
 from flask import current_app
-from psycopg2.extensions import set_wait_callback
+from psycopg2.extensions import get_wait_callback, set_wait_callback
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -66,7 +66,6 @@ def take_turns(connection: Connection) -> None:
 def run_online() -> None:
     """Migrate over a connection of the app's engine."""
     engine = current_app.extensions["migrate"].db.engine
-    set_wait_callback(None)  # The limit on waiting for an answer is for requests; an index may take longer.
     try:
         connecting = engine.connect()
     except DBAPIError as error:
@@ -109,4 +108,9 @@ def run_offline() -> None:
 if context.is_offline_mode():
     run_offline()
 else:
-    run_online()
+    kept = get_wait_callback()
+    set_wait_callback(None)  # The limit on waiting for an answer is for requests; an index may take longer.
+    try:
+        run_online()
+    finally:
+        set_wait_callback(kept)

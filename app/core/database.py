@@ -135,7 +135,7 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
                 event.listen(engine, "connect", lambda *_: silence.end())
                 event.listen(engine, "checkin", _note_time)
                 event.listen(engine, "checkout", partial(_ping, silence, engine.dialect))
-                event.listen(engine, "handle_error", prepared.replace_if_out_of_step)
+                event.listen(engine, "handle_error", prepared.replace_broken)
             return
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_immediate)

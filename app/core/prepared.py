@@ -5,8 +5,8 @@ sqlite3 keeps statements of itself.
 
 Only for statements whose best plan is the same for all values, as where a row is found by its key.
 
-Such a query goes past SQLAlchemy, which makes its text and names its rows but takes longer to send it than psycopg2 and
-PostgreSQL do together. An error is given to SQLAlchemy, which knows what becomes of it and of the connection.
+Such a statement goes past SQLAlchemy, which makes its text but takes longer to send it than psycopg2 and PostgreSQL do
+together. An error is given to SQLAlchemy, which knows what becomes of it and of the connection.
 """
 
 import re
@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
+from psycopg2 import Error
 from sqlalchemy import BindParameter, Column, Connection, Dialect, Engine, Executable, Result, String, event
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.types import NullType
@@ -24,7 +25,6 @@ from sqlalchemy.types import NullType
 from app.core import spent
 
 KNOWN = "prepared_statements"  # in a connection's info: the names of what it has prepared
-FAILED = "agora_failed"  # an execution option: the error that SQLAlchemy is given
 PARAMETER = re.compile(r"%\((\w+)\)s")
 # feature_not_supported: a migration has changed the type of a column that a statement gives.
 # invalid_sql_statement_name, duplicate_prepared_statement: the connection has forgotten one, or knows one more.
@@ -49,7 +49,8 @@ class _Plan(NamedTuple):
     defaults: Sequence[Column[Any]]  # the columns that an INSERT has no values for
     converters: Mapping[str, Callable[[Any], Any]]  # by parameter
     columns: SimpleResultMetaData
-    inserts: frozenset[str] | None  # the parameters of an INSERT that it is a plan for
+    needed: frozenset[str]  # the parameters that it takes
+    exactly: bool  # and no others: an INSERT has defaults for those columns
 
 
 # A plan does not refer to its statement, so that both are gone when nobody else does.
@@ -73,27 +74,34 @@ def is_prepared(statement: Executable) -> bool:
 
 
 def execute(connection: Connection, statement: Executable, values: Any = None) -> Result[Any]:
-    """Execute a statement, a prepared one past SQLAlchemy.
-
-    Where somebody listens to what SQLAlchemy sends, as traces and logs of statements do, SQLAlchemy sends it.
-    """
-    engine = connection.engine
-    if engine.dialect.name == "postgresql" and statement in _plans and not (engine._has_events or engine.echo):
-        values = values or {}
-        plan = _plans[statement] or _plan(statement, engine.dialect, values)
-        if plan.inserts is None or plan.inserts == values.keys():
-            return _go_past(connection, statement, plan, values)
-    return connection.execute(statement, values)
+    """Execute a statement, a prepared one past SQLAlchemy."""
+    is_one = statement in _plans and not isinstance(values, list)
+    if not is_one or connection.dialect.name != "postgresql" or _is_heard(connection):
+        return connection.execute(statement, values)
+    given = values or {}
+    plan = _plans[statement] or _plan(statement, connection.dialect, given)
+    if not (given.keys() == plan.needed if plan.exactly else given.keys() >= plan.needed):
+        return connection.execute(statement, values)
+    return _go_past(connection, plan, given)
 
 
-def _go_past(connection: Connection, statement: Executable, plan: _Plan, values: Mapping[str, Any]) -> Result[Any]:
+def _is_heard(connection: Connection) -> bool:
+    """Tell whether somebody listens to what SQLAlchemy sends, as traces and logs of statements do."""
+    return connection._has_events or connection.engine._has_events or connection._echo
+
+
+def _go_past(connection: Connection, plan: _Plan, values: Mapping[str, Any]) -> Result[Any]:
+    parameters = _parameters(plan, values)
+    if not connection.in_transaction():
+        connection.begin()
     started = perf_counter()
     try:
         with closing(connection.connection.cursor()) as cursor:
-            _send(cursor, plan.written, _parameters(plan, values), connection.info)
+            _send(cursor, plan.written, parameters, connection.info)
             rows = cursor.fetchall() if cursor.description else []
     except BaseException as error:
-        return connection.execute(statement, values, execution_options={FAILED: error})  # It raises it.
+        text = plan.written.prepare if isinstance(error, Error) else None  # Any error with a text would be wrapped.
+        connection._handle_dbapi_exception(error, text, parameters, None, None)
     finally:
         spent.add(started)
     return IteratorResult(plan.columns, iter(rows))
@@ -110,7 +118,7 @@ def _parameters(plan: _Plan, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Row(NamedTuple):
-    """A row that is about to be written, as the defaults of its columns ask for it."""
+    """A row that is about to be written, as the context that a column's default is called with."""
 
     values: dict[str, Any]
 
@@ -119,17 +127,24 @@ class _Row(NamedTuple):
 
 
 def _plan(statement: Any, dialect: Dialect, values: Mapping[str, Any]) -> _Plan:
-    """Plan a statement once for all. Its columns are of types that psycopg2 gives as they are shown."""
-    inserts = frozenset(values) if statement.is_insert else None
-    compiled = statement.compile(dialect=dialect, column_keys=inserts)
+    """Plan a statement once for all. Its columns have names, and types that psycopg2 gives as they are shown."""
+    given = frozenset(values) if statement.is_insert else None
+    compiled = statement.compile(dialect=dialect, column_keys=given)
     own = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
     types = {name: bound.type.dialect_impl(dialect) for name, bound in compiled.binds.items()}
     converters = {name: convert for name, kind in types.items() if (convert := kind.bind_processor(dialect))}
     columns = statement.exported_columns
     if any(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns):
         raise TypeError("A prepared statement has a column that SQLAlchemy has to convert.")
-    written, names = _write(str(compiled), compiled, dialect), SimpleResultMetaData(columns.keys())
-    plan = _plans[statement] = _Plan(written, own, compiled.insert_prefetch, converters, names, inserts)
+    plan = _plans[statement] = _Plan(
+        written=_write(str(compiled), compiled, dialect),
+        values=own,
+        defaults=compiled.insert_prefetch,
+        converters=converters,
+        columns=SimpleResultMetaData(columns.keys()),
+        needed=frozenset(compiled.binds) - own.keys() if given is None else given,
+        exactly=given is not None,
+    )
     return plan
 
 
@@ -140,8 +155,6 @@ def watch(engine: Engine) -> None:
 
 
 def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-    if FAILED in context.execution_options:
-        raise context.execution_options[FAILED]
     started = perf_counter()
     try:
         if context.dialect.name == "postgresql" and context.invoked_statement in _plans:
@@ -201,7 +214,19 @@ def _type(bound: BindParameter[Any] | None, dialect: Dialect) -> str:
     return str(dialect.type_compiler_instance.process(bound.type))
 
 
-def replace_if_out_of_step(context: Any) -> None:
-    """Have all connections replaced when a prepared statement is not what it was; the request is a 503."""
+def replace_broken(context: Any) -> None:
+    """Have connections replaced that are of no more use; the request is a 503.
+
+    All of them, when a prepared statement is not what it was. One, when psycopg2 has closed it, which it does when
+    anything is raised while it waits.
+    """
     if getattr(context.original_exception, "pgcode", None) in OUT_OF_STEP:
         context.is_disconnect = True
+    elif not context.is_disconnect and _is_closed(context.connection):
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
+
+
+def _is_closed(connection: Connection | None) -> bool:
+    if connection is None or connection.invalidated:
+        return False
+    return bool(getattr(connection.connection.dbapi_connection, "closed", False))

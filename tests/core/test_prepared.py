@@ -1,6 +1,7 @@
 """Statements that PostgreSQL has planned once for each connection, on a server of their own."""
 
 import gc
+import signal
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import (
     Column,
+    Float,
     Integer,
     MetaData,
     PickleType,
@@ -18,17 +20,18 @@ from sqlalchemy import (
     TextClause,
     bindparam,
     event,
+    func,
     insert,
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
 from app import create_app
-from app.core.database import READS
+from app.core.database import READS, connection_of
 from app.core.errors import error_response
 from app.core.prepared import prepared
-from app.core.transaction import execute, unit_of_work
+from app.core.transaction import execute, one_moment, unit_of_work
 from app.extensions import db
 from tests.conftest import dispose
 from tests.postgres import FAST, own_server
@@ -44,6 +47,7 @@ NAMED = select(THINGS.c.name).where(THINGS.c.name == bindparam("name"))
 BY_NAME = prepared(NAMED)
 NEW = prepared(insert(THINGS).values(name=bindparam("given"), size=0))
 ANY_NEW = prepared(insert(THINGS).returning(THINGS.c.name, THINGS.c.size))
+SLEEP = prepared(select(func.pg_sleep(bindparam("seconds", type_=Float())).cast(String()).label("slept")))
 PLANS = text("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
 
 Ask = Callable[..., list[str]]
@@ -136,6 +140,66 @@ def test_who_listens_to_what_is_sent_hears_it(app: Flask) -> None:
         event.listen(db.engines[READS], "before_cursor_execute", lambda *told: heard.append(told[2]))
     assert names(app, BY_NAME, "100% it's") == ["100% it's"]
     assert len(heard) == 1
+
+
+class Interrupted(Exception):
+    """Something that is raised by a signal, as the limit on a job's time is."""
+
+
+def in_one_moment() -> None:
+    with one_moment():
+        execute(SLEEP, {"seconds": 60.0})
+
+
+WAITS: dict[str, Callable[[], object]] = {
+    "reading": lambda: execute(SLEEP, {"seconds": 60.0}),
+    "in one moment": in_one_moment,
+    "in a unit of work": lambda: unit_of_work(lambda: execute(SLEEP, {"seconds": 60.0})),
+    "by SQLAlchemy": lambda: execute(text("SELECT pg_sleep(60)")),
+    "by SQLAlchemy in a unit of work": lambda: unit_of_work(lambda: execute(text("SELECT pg_sleep(60)"))),
+}
+
+
+@pytest.mark.parametrize("interruption", [Interrupted, KeyboardInterrupt])
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_what_interrupts_a_wait_comes_out_as_it_is_and_the_next_statement_goes_on(
+    app: Flask, wait: Callable[[], object], interruption: type[BaseException]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise interruption
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with app.app_context():
+        execute(BY_NAME, {"name": "a"})
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(interruption):
+            wait()
+        signal.signal(signal.SIGALRM, before)
+        assert unit_of_work(lambda: execute(BY_NAME, {"name": "100% it's"}).scalar()) == "100% it's"
+    assert names(app, BY_NAME, "100% it's") == ["100% it's"]
+
+
+def test_a_connection_that_the_server_ends_is_told_of_as_the_server_says_it(app: Flask) -> None:
+    with app.app_context(), pytest.raises(OperationalError, match="terminating connection") as ended:
+        execute(prepared(select(func.pg_terminate_backend(func.pg_backend_pid()).label("ended"))))
+    assert ended.value.connection_invalidated
+    assert names(app, BY_NAME, "100% it's") == ["100% it's"]
+
+
+def test_what_is_written_after_a_rollback_is_kept(app: Flask) -> None:
+    def work() -> None:
+        connection_of(db).rollback()
+        execute(NEW, {"given": "later"})
+
+    with app.app_context():
+        unit_of_work(work)
+    assert names(app, BY_NAME, "later") == ["later"]
+
+
+def test_several_rows_can_be_written_at_once(app: Flask) -> None:
+    with app.app_context():
+        unit_of_work(lambda: execute(NEW, [{"given": "one"}, {"given": "two"}]))
+    assert [names(app, BY_NAME, name) for name in ("one", "two")] == [["one"], ["two"]]
 
 
 OUT_OF_STEP = {
