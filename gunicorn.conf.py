@@ -84,11 +84,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Begin, with Gunicorn's settings as plain attributes: it looks twenty of them up for each request."""
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        self.awake, self.seen = 0.0, time.monotonic()
         super().init_process()
+
+    def notify(self) -> None:
+        """Show once a second that the process is alive, and count the time; that of a freeze is none."""
+        now = time.monotonic()
+        self.awake += min(now - self.seen, 1.0)
+        self.seen = now
+        super().notify()
 
     def enqueue_req(self, conn: Any) -> None:
         """Have a connection wait for a thread, and note since when."""
-        conn.waits_since = time.monotonic()
+        conn.waits_since = self.awake
         super().enqueue_req(conn)
 
     def handle(self, conn: Any) -> Any:
@@ -97,7 +105,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         To hand it back to the main thread, and be given it again, takes a tenth of a short request. One that has waited
         for a thread for too long is refused: where all threads wait for a lock, no queue gets shorter.
         """
-        waited = time.monotonic() - conn.waits_since
+        waited = self.awake - conn.waits_since
         if waited > settings["LOCK_TIMEOUT"]:
             self.log.warning("A request has waited for a thread for %.1f seconds, and is answered 503", waited)
             refuse(conn.sock, 503, BUSY, {"Retry-After": "1"})

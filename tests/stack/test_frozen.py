@@ -5,24 +5,32 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import requests
 from sqlalchemy import create_engine, text
 
-from deploy.drill.faults import freeze
+from deploy.drill.faults import family, freeze
 from deploy.drill.report import RECOVERS_WITHIN
 from deploy.stack import Stack
 from tests.stack.test_deployments import assert_none_failed, under_load
+from tests.waiting import until
 
 CLIENTS = 40  # more than the stack has threads
 
 
+def state_of(pid: int) -> str:
+    """Give the letter for what a process does; T: it is stopped (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+
+
 @contextmanager
 def frozen(stack: Stack, name: str, *, seconds: float) -> Iterator[Callable[[], None]]:
-    """Freeze a program, and give what waits until it goes on."""
+    """Freeze a program with all its processes, and give what waits until it goes on."""
     thread = threading.Thread(target=freeze(name, seconds), args=(stack,))
     thread.start()
     try:
+        until(lambda: all(state_of(pid) == "T" for pid in family(stack.processes[name].pid)))
         yield thread.join
     finally:
         thread.join()
