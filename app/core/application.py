@@ -16,9 +16,16 @@ class NoCookies(SessionInterface):
         """Open none; Flask then offers one that refuses to be written to."""
 
 
-class Application(Flask):
-    """A Flask app without cookies, asynchronous views and hosts that have routes of their own."""
+class WholeRequest(Request):
+    """A request for an app that has no blueprints, which Flask asks each request for three times."""
 
+    blueprints = ()  # type: ignore[assignment]
+
+
+class Application(Flask):
+    """A Flask app without cookies, asynchronous views, blueprints and hosts that have routes of their own."""
+
+    request_class = WholeRequest
     session_interface = NoCookies()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,15 +33,17 @@ class Application(Flask):
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Look the path up, whatever the host is. Raises SecurityError, a 400, for one that cannot be a host."""
+        """Look the path up, whatever the host is; one that cannot be a host is the empty text."""
         if request is None:
             return super().create_url_adapter(None)
         request.host = get_host(request.environ)
-        return self.url_map.bind(
-            request.host,
-            request.root_path,
+        return MapAdapter(
+            self.url_map,
+            server_name=request.host,
+            script_name=request.root_path,
+            subdomain="",
             url_scheme=request.scheme,
-            default_method=request.method,
             path_info=request.path,
+            default_method=request.method,
             query_args=request.query_string.decode("latin-1"),
         )

@@ -36,8 +36,8 @@ def init_app(app: Flask) -> None:
 def _check_request() -> None:
     asked = request_ctx.request  # Once, as everywhere here: each look-up through Flask's proxy costs as much as a line.
     environ = asked.environ
-    path, query = (environ.get(part, "").encode("latin-1") for part in ("PATH_INFO", "QUERY_STRING"))
-    if not (_is_clean(path) and _is_clean(unquote_to_bytes(query.replace(b"+", b" ")))):
+    path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+    if not (_is_clean(path.encode("latin-1")) and _is_clean(unquote_to_bytes(query.encode("latin-1")))):
         raise BadRequest("The address is not valid UTF-8 text.")
     if environ["REQUEST_METHOD"] not in READING and (asked.content_length or 0) > _most_announced():
         raise PayloadTooLarge

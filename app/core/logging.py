@@ -82,6 +82,7 @@ def init_app(app: Flask) -> None:
     app.wsgi_app = _logged(app, app.wsgi_app)  # type: ignore[method-assign, assignment]
     # What no line shows need not be found out for each of them: https://docs.python.org/3/howto/logging.html#optimization
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
 
 
 def _logged(app: Flask, serve: "WSGIApplication") -> "WSGIApplication":

@@ -4,12 +4,13 @@ import logging
 import queue
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from app import create_app
-from app.core import background
+from app.core import background, outbox
 from app.core.transaction import unit_of_work
 from app.extensions import celery
 from app.jobs import service
@@ -54,6 +55,29 @@ def test_a_ring_that_nobody_hears_is_given_up_for_the_next(without_broker: Flask
         for _ in range(3):
             unit_of_work(lambda: service.enqueue("purge"))
     wait_until(background._rings.empty)
+
+
+def test_one_message_calls_for_all_that_has_happened_meanwhile(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
+    monkeypatch.setattr(background, "_rings", queue.Queue())
+    monkeypatch.setattr(background, "_start_ringer", bool)
+    with app.app_context():
+        unit_of_work(lambda: outbox.emit("happened"))
+        job_id = unit_of_work(lambda: service.enqueue("purge"))["id"]
+        unit_of_work(lambda: outbox.emit("happened"))
+    sent: list[Any] = []
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        raise StopIteration
+
+    monkeypatch.setattr(celery, "send_task", lambda task, ids, **_options: sent.append((task, ids)))
+    monkeypatch.setattr("app.core.background.time.sleep", pause)
+    with pytest.raises(StopIteration):
+        background._publish_all()
+    assert sent == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
+    assert pauses == [background.PAUSE]
 
 
 def test_more_rings_than_the_bell_can_keep_are_left_to_the_scheduler(
