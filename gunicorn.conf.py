@@ -4,6 +4,7 @@ import errno
 import gc
 import json
 import math
+import mmap
 import os
 import select
 import socket
@@ -41,6 +42,10 @@ def cores() -> int:
 
 
 STAY = 2  # milliseconds; a thread that stays for long is missed by the other connections
+CONNECTIONS = mmap.mmap(-1, 256)  # how many each process has, for all to see; of this one at the place of its ``age``
+NOBODY = 255  # where there is no process, or one that accepts no more
+CONNECTIONS.write(bytes([NOBODY]) * len(CONNECTIONS))
+WAY = 0.0002  # seconds that who has fewer is given to come first
 LET_IN = settings["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD  # the most bytes of a refused body
 LET_IN_SECONDS = 5
 
@@ -88,10 +93,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().init_process()
 
     def notify(self) -> None:
-        """Show once a second that the process is alive, and count the time; that of a freeze is none."""
+        """Show at least once a second that the process is alive; count the time, but not that of a freeze."""
         now = time.monotonic()
         self.awake += min(now - self.seen, 1.0)
         self.seen = now
+        CONNECTIONS[self.age % len(CONNECTIONS)] = min(self.nr_conns, NOBODY - 1) if self.alive else NOBODY
         super().notify()
 
     def enqueue_req(self, conn: Any) -> None:
@@ -126,6 +132,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             for listener in self.sockets:
                 self.accept_all(listener)
                 listener.close()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection, and let a process come first that has less than four fifths as many.
+
+        Gunicorn's own leaves it to chance: of eight connections that are opened one after another, one process of two
+        often gets them all, and serves them alone for as long as they are kept alive.
+        """
+        if min(CONNECTIONS[:]) * 5 // 4 < self.nr_conns:
+            time.sleep(WAY)
+        super().accept(listener)
 
     def accept_all(self, listener: socket.socket) -> None:
         """Accept the connections that wait in the backlog, those of a worker beside this one, too."""
@@ -208,6 +224,11 @@ def on_starting(_server: Any) -> None:
         except OSError as error:
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
             sys.exit(f"Error: {bind} {reason}. Stop what uses it, or choose another with PORT=8001.")
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget the connections of a process that has ended, however it has."""
+    CONNECTIONS[worker.age % len(CONNECTIONS)] = NOBODY
 
 
 def when_ready(server: Any) -> None:

@@ -23,14 +23,15 @@ from bench.work import Work
 HERE = Path(__file__).parent
 GUNICORN = (sys.executable, "-m", "gunicorn")
 UVICORN = (sys.executable, "-m", "uvicorn")
+LOGGING = ("--access-logfile=-",)  # A service in production has an access log; uvicorn's is there unless it is refused.
 THREADS = ("--worker-class=gthread", "--workers=2", "--threads=4", "--bind=127.0.0.1:{port}")
 
 # Agora is started as in production, from the project's folder, where its gunicorn.conf.py is; the peers from theirs.
 COMMANDS = {
     "agora": (*GUNICORN,),
-    "tutorial": (*GUNICORN, "--workers=2", "--bind=127.0.0.1:{port}", "tutorial:app"),
-    "fastapi": (*UVICORN, "--workers=2", "--port={port}", "--no-access-log", "fastapi_async:app"),
-    "django": (*GUNICORN, *THREADS, "django_drf:app"),
+    "tutorial": (*GUNICORN, "--workers=2", "--bind=127.0.0.1:{port}", *LOGGING, "tutorial:app"),
+    "fastapi": (*UVICORN, "--workers=2", "--port={port}", "fastapi_async:app"),
+    "django": (*GUNICORN, *THREADS, *LOGGING, "django_drf:app"),
     "wsgi": (*GUNICORN, *THREADS, "wsgi:app"),
 }
 TITLES = {

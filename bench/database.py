@@ -1,14 +1,17 @@
-"""The private PostgreSQL that everything is measured on: durable, and with nothing going on by itself."""
+"""The private PostgreSQL that everything is measured on, durable and with nothing going on by itself; and a broker."""
 
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import make_url
 
 from bench.fill import Size, fill
+from deploy import servers
+from deploy.process import wait_for_file
 from tests.postgres import database_on, own_server
 
 # Autovacuum and timed checkpoints would hit whoever is measured at that moment; `tidy` does their work between rounds.
@@ -33,10 +36,11 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Database:
-    """A database: its address, the process id of its server, and the secrets of those who serve it."""
+    """A database: its address, the process id of its server, the broker's address, and the secrets of who serves it."""
 
     dsn: str
     server: int
+    broker: str
     secrets: Secrets
 
     @property
@@ -48,7 +52,7 @@ class Database:
             "SECRET_KEY": self.secrets.key,
             "JWT_SECRET_KEY": self.secrets.jwt,
             "RATELIMIT_ENABLED": "0",
-            "BROKER_URL": "redis://127.0.0.1:1/0",
+            "BROKER_URL": self.broker,
             "WEB_CONCURRENCY": "2",
             "WEB_THREADS": "4",
         }
@@ -62,12 +66,26 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
+def broker() -> Iterator[str]:
+    """Start a Redis, and give its address; nobody takes from it what it is told."""
+    with TemporaryDirectory(prefix="agora-bench-") as name:
+        Path(name).chmod(0o711)  # It may run as another user, who must find its own folder.
+        redis = servers.redis(Path(name))
+        redis.start()
+        try:
+            wait_for_file(redis, socket := Path(name) / "redis" / "socket")
+            yield f"redis+socket://{socket}"
+        finally:
+            redis.stop()
+
+
+@contextmanager
 def filled(address: str, size: Size) -> Iterator[Database]:
     """Make a database on the server, fill it, and drop it at the end."""
     print(f"==> Filling a database: {size.members:,} members, {size.posts:,} posts, {size.transfers:,} transfers")
-    with database_on(address) as url:
+    with broker() as redis, database_on(address) as url:
         folder = Path(str(make_url(url).query["host"]))
         pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-        database = Database(url.replace("+psycopg2", ""), pid, Secrets())
+        database = Database(url.replace("+psycopg2", ""), pid, redis, Secrets())
         fill(database.dsn, size, database.environment)
         yield database

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from app.core.settings import database_url as understood
 from tests.conftest import NO_BROKER
+from tests.waiting import until
 
 BIN = Path(sys.executable).parent
 PARTS = ("app", "migrations", "wsgi.py", "gunicorn.conf.py", "Procfile")
@@ -251,6 +252,31 @@ def test_a_connection_that_asks_without_a_pause_lets_others_in(checkout: Checkou
         asking.kill()
         asking.communicate()
     checkout.stop(process)
+
+
+def sockets(process: int) -> int:
+    return sum(os.readlink(file).startswith("socket:") for file in Path(f"/proc/{process}/fd").iterdir())
+
+
+def test_new_connections_go_to_the_process_that_has_fewer(checkout: Checkout) -> None:
+    settings = checkout.folder / "gunicorn.conf.py"
+    settings.write_text(settings.read_text().replace("\nWAY = 0.0002 ", "\nWAY = 0.5 "))  # enough on a busy machine
+    checkout.run("flask", "prepare")
+    server = checkout.serve(WEB_CONCURRENCY="2")
+
+    def connections() -> list[int]:
+        """Give how many each process has, beside the socket that both listen on."""
+        processes = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        return [sockets(int(pid)) - 1 for pid in processes]
+
+    until(lambda: connections() == [0, 0])
+    with ExitStack() as opened:
+        for _ in range(16):
+            opened.enter_context(closing(socket.create_connection(("127.0.0.1", checkout.port))))
+            time.sleep(0.01)  # One that waits is woken by the next, and finds it taken, or not.
+        until(lambda: sum(connections()) == 16)
+        assert max(connections()) - min(connections()) <= 2
+    checkout.stop(server)
 
 
 def test_who_has_waited_for_a_thread_for_too_long_is_answered_503(checkout: Checkout) -> None:
