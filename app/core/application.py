@@ -16,7 +16,7 @@ class NoCookies(SessionInterface):
         """Open none; Flask then offers one that refuses to be written to."""
 
 
-class WholeRequest(Request):
+class PlainRequest(Request):
     """A request for an app that has no blueprints, which Flask asks each request for three times."""
 
     blueprints = ()  # type: ignore[assignment]
@@ -25,7 +25,7 @@ class WholeRequest(Request):
 class Application(Flask):
     """A Flask app without cookies, asynchronous views, blueprints and hosts that have routes of their own."""
 
-    request_class = WholeRequest
+    request_class = PlainRequest
     session_interface = NoCookies()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
