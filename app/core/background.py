@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 1_000  # rings that wait for a slow broker; of more, the scheduler makes up for the loss
 BROKER_TIMEOUT = 1  # seconds
-PAUSE = 0.05  # seconds between two peals: to publish a message takes as long as ten statements
+PAUSE = 0.1  # seconds between two peals: to publish a message takes as long as ten statements
 QUEUE = "agora"
 HARD_LIMIT_GRACE = 30  # seconds between the limit that a job can answer and the one that kills its process
 
