@@ -45,6 +45,8 @@ STAY = 2  # milliseconds; a thread that stays for long is missed by the other co
 CONNECTIONS = mmap.mmap(-1, 256)  # how many each process has, for all to see; of this one at the place of its ``age``
 NOBODY = 255  # where there is no process, or one that accepts no more
 CONNECTIONS.write(bytes([NOBODY]) * len(CONNECTIONS))
+LONGEST_WAIT = settings["LOCK_TIMEOUT"] * 0.9  # seconds for a thread; who waits behind a lock need not wait for it, too
+LOOK = 1.5  # seconds
 WAY = 0.0002  # seconds that who has fewer is given to come first
 LET_IN = settings["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD  # the most bytes of a refused body
 LET_IN_SECONDS = 5
@@ -89,20 +91,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Begin, with Gunicorn's settings as plain attributes: it looks twenty of them up for each request."""
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
-        self.awake, self.seen = 0.0, time.monotonic()
+        self.awake = (0.0, time.monotonic())  # for how long, until when
         super().init_process()
 
+    def seconds_awake(self) -> float:
+        """Give for how long the process has been awake. The main thread looks once a second; a freeze is more."""
+        seconds, until = self.awake
+        return seconds + min(time.monotonic() - until, LOOK)
+
     def notify(self) -> None:
-        """Show at least once a second that the process is alive; count the time, but not that of a freeze."""
-        now = time.monotonic()
-        self.awake += min(now - self.seen, 1.0)
-        self.seen = now
+        """Show at least once a second that the process is alive, and how many connections it has."""
+        self.awake = (self.seconds_awake(), time.monotonic())
         CONNECTIONS[self.age % len(CONNECTIONS)] = min(self.nr_conns, NOBODY - 1) if self.alive else NOBODY
         super().notify()
 
     def enqueue_req(self, conn: Any) -> None:
         """Have a connection wait for a thread, and note since when."""
-        conn.waits_since = self.awake
+        conn.waits_since = self.seconds_awake()
         super().enqueue_req(conn)
 
     def handle(self, conn: Any) -> Any:
@@ -111,8 +116,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         To hand it back to the main thread, and be given it again, takes a tenth of a short request. One that has waited
         for a thread for too long is refused: where all threads wait for a lock, no queue gets shorter.
         """
-        waited = self.awake - conn.waits_since
-        if waited > settings["LOCK_TIMEOUT"]:
+        waited = self.seconds_awake() - conn.waits_since
+        if waited > LONGEST_WAIT:
             self.log.warning("A request has waited for a thread for %.1f seconds, and is answered 503", waited)
             refuse(conn.sock, 503, BUSY, {"Retry-After": "1"})
             return False

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from app.config import ROOT
 from app.core.settings import database_url as understood
 from tests.conftest import NO_BROKER
 from tests.waiting import until
@@ -299,6 +301,23 @@ def test_who_has_waited_for_a_thread_for_too_long_is_answered_503(checkout: Chec
     engine.dispose()
     assert checkout.get("/health")
     assert "has waited for a thread" in checkout.stop(process)
+
+
+def test_a_wait_is_counted_to_the_moment_but_not_the_time_of_a_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    worker_class = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["Worker"]
+    monkeypatch.setattr(worker_class.__base__, "notify", lambda _self: None)
+    worker = object.__new__(worker_class)
+    worker.age, worker.alive, worker.nr_conns, worker.awake = 1, True, 0, (0.0, now)
+    now = 100.75
+    assert worker.seconds_awake() == 0.75
+    worker.notify()
+    now = 101.75
+    assert worker.seconds_awake() == 1.75
+    now = 700.0
+    worker.notify()
+    assert worker.seconds_awake() == 2.25
 
 
 def test_a_port_in_use_is_one_clear_sentence(checkout: Checkout) -> None:
