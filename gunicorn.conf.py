@@ -102,8 +102,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def notify(self) -> None:
         """Show at least once a second that the process is alive, and how many connections it has."""
         self.awake = (self.seconds_awake(), time.monotonic())
-        CONNECTIONS[self.age % len(CONNECTIONS)] = min(self.nr_conns, NOBODY - 1) if self.alive else NOBODY
+        CONNECTIONS[self.age % len(CONNECTIONS)] = self.connections() if self.alive else NOBODY
         super().notify()
+
+    def connections(self) -> int:
+        """Give how many there are, as far as is shown. Gunicorn counts one twice that breaks off in its answer."""
+        shown: int = max(0, min(self.nr_conns, NOBODY - 1))
+        return shown
 
     def enqueue_req(self, conn: Any) -> None:
         """Have a connection wait for a thread, and note since when."""
@@ -144,7 +149,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         Gunicorn's own leaves it to chance: of eight connections that are opened one after another, one process of two
         often gets them all, and serves them alone for as long as they are kept alive.
         """
-        if min(CONNECTIONS[:]) * 5 // 4 < self.nr_conns:
+        if min(CONNECTIONS[:]) * 5 // 4 < self.connections():
             time.sleep(WAY)
         super().accept(listener)
 

@@ -33,7 +33,7 @@ class Application(Flask):
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Look the path up, whatever the host is; one that cannot be a host is the empty text."""
+        """Look the path up, whatever the host is; one with characters that no host has is the empty text."""
         if request is None:
             return super().create_url_adapter(None)
         request.host = get_host(request.environ)

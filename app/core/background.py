@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 from celery import Task
 from celery.signals import setup_logging
@@ -29,7 +29,9 @@ PAUSE = 0.1  # seconds between two peals: to publish a message takes as long as 
 QUEUE = "agora"
 HARD_LIMIT_GRACE = 30  # seconds between the limit that a job can answer and the one that kills its process
 
-_rings: "queue.Queue[tuple[str, tuple[int, ...]]]" = queue.Queue(MOST_WAITING)
+Rings: TypeAlias = "queue.Queue[tuple[str, tuple[int, ...]]]"
+
+_rings: Rings = queue.Queue(MOST_WAITING)
 _ringer: threading.Thread | None = None
 _lock = threading.Lock()
 
@@ -85,15 +87,15 @@ def _start_ringer() -> None:
     global _ringer
     with _lock:
         if _ringer is None:
-            ringer = threading.Thread(target=_publish_all, name="bell", daemon=True)
+            ringer = threading.Thread(target=_publish_all, args=(_rings,), name="bell", daemon=True)
             ringer.start()
             _ringer = ringer
 
 
-def _publish_all() -> None:
+def _publish_all(rings: Rings) -> None:
     answers = True
     while True:
-        for task, ids in _next_peal():
+        for task, ids in _next_peal(rings):
             try:
                 celery.send_task(task, ids, retry=False)
                 answers = True
@@ -104,12 +106,12 @@ def _publish_all() -> None:
         time.sleep(PAUSE)
 
 
-def _next_peal() -> list[tuple[str, tuple[int, ...]]]:
+def _next_peal(rings: Rings) -> list[tuple[str, tuple[int, ...]]]:
     """Wait for a ring, and give all that have come; one that has come often, as that for events does, once."""
-    peal = dict.fromkeys([_rings.get()])
+    peal = dict.fromkeys([rings.get()])
     with contextlib.suppress(queue.Empty):
         while True:
-            peal[_rings.get_nowait()] = None
+            peal[rings.get_nowait()] = None
     return list(peal)
 
 

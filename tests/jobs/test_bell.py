@@ -3,6 +3,8 @@
 import logging
 import queue
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,34 +52,48 @@ def test_readiness_does_not_wait_for_a_broker_that_does_not_answer(without_broke
     assert (answer.status_code, answer.get_json()["checks"]["broker"]) == (200, False)
 
 
-def test_a_ring_that_nobody_hears_is_given_up_for_the_next(without_broker: Flask) -> None:
+def test_a_ring_that_nobody_hears_is_given_up_for_the_next(
+    without_broker: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, given_up = celery.send_task, []
+
+    def try_to_send(task: str, ids: tuple[int, ...], **options: Any) -> None:
+        try:
+            send(task, ids, **options)
+        except Exception:
+            given_up.append(ids)
+            raise
+
+    monkeypatch.setattr(celery, "send_task", try_to_send)
     with without_broker.app_context():
-        for _ in range(3):
-            unit_of_work(lambda: service.enqueue("purge"))
-    wait_until(background._rings.empty)
+        ids = [unit_of_work(lambda: service.enqueue("purge"))["id"] for _ in range(3)]
+    wait_until(lambda: given_up == [(job_id,) for job_id in ids])
 
 
-def test_one_message_calls_for_all_that_has_happened_meanwhile(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_message_calls_for_all_events(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    rings: background.Rings = queue.Queue()
     monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
-    monkeypatch.setattr(background, "_rings", queue.Queue())
+    monkeypatch.setattr(background, "_rings", rings)
     monkeypatch.setattr(background, "_start_ringer", bool)
     with app.app_context():
         unit_of_work(lambda: outbox.emit("happened"))
         job_id = unit_of_work(lambda: service.enqueue("purge"))["id"]
         unit_of_work(lambda: outbox.emit("happened"))
-    sent: list[Any] = []
-    pauses: list[float] = []
+    assert background._next_peal(rings) == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
+    assert rings.empty()
 
-    def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        raise StopIteration
 
-    monkeypatch.setattr(celery, "send_task", lambda task, ids, **_options: sent.append((task, ids)))
-    monkeypatch.setattr("app.core.background.time.sleep", pause)
-    with pytest.raises(StopIteration):
-        background._publish_all()
-    assert sent == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
-    assert pauses == [background.PAUSE]
+def test_the_bell_is_not_rung_for_each_of_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    rings: background.Rings = queue.Queue()
+    sent: list[str] = []
+    monkeypatch.setattr(celery, "send_task", lambda task, _ids, **_options: sent.append(task))
+    threading.Thread(target=background._publish_all, args=(rings,), daemon=True).start()
+    for _ in range(20):
+        rings.put((outbox.DELIVER, ()))
+        time.sleep(0.005)
+    rings.put(("the last one", ()))
+    wait_until(lambda: "the last one" in sent)
+    assert 1 <= sent.count(outbox.DELIVER) < 20
 
 
 def test_more_rings_than_the_bell_can_keep_are_left_to_the_scheduler(
