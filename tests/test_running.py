@@ -100,7 +100,8 @@ class Checkout:
     def stop(self, process: "subprocess.Popen[bytes]", how: int = signal.SIGTERM) -> str:
         """Stop Gunicorn, and give what it has logged."""
         process.send_signal(how)
-        assert process.wait(30) == 0
+        # A worker that has only just begun can miss the signal, and is ended by Gunicorn 30 seconds later.
+        assert process.wait(45) == 0
         return self.log.read_text()
 
     def get(self, path: str, token: str = "") -> Any:
