@@ -46,7 +46,7 @@ CONNECTIONS = mmap.mmap(-1, 256)  # how many each process has, for all to see; o
 NOBODY = 255  # where there is no process, or one that accepts no more
 CONNECTIONS.write(bytes([NOBODY]) * len(CONNECTIONS))
 LONGEST_WAIT = settings["LOCK_TIMEOUT"] * 0.9  # seconds for a thread; who waits behind a lock need not wait for it, too
-LOOK = 1.5  # seconds
+LOOK = 1.5  # seconds, at most, between two looks at the clock by a process that is not frozen
 WAY = 0.0002  # seconds that who has fewer is given to come first
 LET_IN = settings["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD  # the most bytes of a refused body
 LET_IN_SECONDS = 5

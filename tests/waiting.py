@@ -1,4 +1,4 @@
-"""Waiting for what other processes do, but not for ever."""
+"""Waiting for what other processes and threads do, but not for ever."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def until(condition: Callable[[], Any], within: float = 40) -> Any:
-    """Wait for other processes, and give what they have come to."""
+    """Wait for others, and give what they have come to."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         if found := condition():

@@ -18,7 +18,7 @@ from app.extensions import celery
 from app.jobs import service
 from tests.client import CheckedClient
 from tests.conftest import NO_BROKER, dispose, new_client
-from tests.jobs.test_jobs import wait_until
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_ring_that_nobody_hears_is_given_up_for_the_next(
     monkeypatch.setattr(celery, "send_task", try_to_send)
     with without_broker.app_context():
         ids = [unit_of_work(lambda: service.enqueue("purge"))["id"] for _ in range(3)]
-    wait_until(lambda: given_up == [(job_id,) for job_id in ids])
+    until(lambda: given_up == [(job_id,) for job_id in ids])
 
 
 def test_one_message_calls_for_all_events(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_the_bell_is_not_rung_for_each_of_many_events(monkeypatch: pytest.Monkey
         rings.put((outbox.DELIVER, ()))
         time.sleep(0.005)
     rings.put(("the last one", ()))
-    wait_until(lambda: "the last one" in sent)
+    until(lambda: "the last one" in sent)
     assert 1 <= sent.count(outbox.DELIVER) < 20
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from app.jobs.models import Job
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
 from tests.jobs.conftest import Json, Later, nothing, run
+from tests.waiting import until
 
 Work = Callable[[], None]
 
@@ -58,16 +58,6 @@ def change(app: Flask, job_id: int, **values: Any) -> None:
 
     with app.app_context():
         unit_of_work(work)
-
-
-def wait_until(condition: Callable[[], object], within: float = 20) -> None:
-    """Wait for another thread."""
-    pause = threading.Event()
-    for _ in range(int(within / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("It never came to pass")
 
 
 def test_a_job_is_watched_from_the_queue_to_its_result(
@@ -148,7 +138,7 @@ def test_a_job_that_runs_stops_where_it_next_tells_its_progress(
 
     def perform(run: Run) -> None:
         answers.append(member.post(f"{JOBS}/{run.job_id}/cancellation").get_json())
-        wait_until(lambda: run.cancelled)
+        until(lambda: run.cancelled)
         run.progress(7)
         answers.append({"status": "went on"})
 
@@ -184,7 +174,7 @@ def test_deleting_a_member_erases_the_jobs_and_stops_the_one_that_runs(
 
     def perform(run: Run) -> None:
         assert member.delete(f"/api/v1/users/{member.user_id}").status_code == 204
-        wait_until(lambda: run.lost)
+        until(lambda: run.lost)
         run.progress(1)
         went_on.append(run)
 
@@ -382,7 +372,7 @@ def test_the_progress_and_the_lease_are_stored_by_the_heartbeat_alone(
                 run.progress(number, 10_000)
         assert all(sent.startswith("UPDATE jobs SET lease_until") for sent in statements)
         run.progress(5_000)
-        wait_until(lambda: watch(member, run.job_id)["progress"] == {"done": 5_000, "total": 10_000})
+        until(lambda: watch(member, run.job_id)["progress"] == {"done": 5_000, "total": 10_000})
         after = stored(app, run.job_id).lease_until
         assert (after or before) > (before or after)  # type: ignore[operator]
 
@@ -413,7 +403,7 @@ def test_a_heartbeat_that_fails_is_made_up_for_by_the_next(
 
     def perform(run: Run) -> None:
         run.progress(5)
-        wait_until(lambda: watch(member, run.job_id)["progress"]["done"] == 5)
+        until(lambda: watch(member, run.job_id)["progress"]["done"] == 5)
 
     known["test.shaky"] = Kind("test.shaky", perform, attempts=1)
     job_id = ask_for_job(member, "test.shaky")
