@@ -21,8 +21,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from app.cli import welcome
 from app.config import ConfigError, load_settings
 from app.core.errors import ServiceUnavailable
-from app.core.gate import MULTIPART_OVERHEAD, PIECE
-from app.core.headers import SECURITY
+from app.core.http.headers import SECURITY
+from app.core.http.request_body import MULTIPART_OVERHEAD, PIECE
 from app.extensions import db
 
 try:

@@ -6,10 +6,14 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import api, auth, cli, jobs, rates, work
+from app import api, auth, cli, jobs, rates, registry
 from app.config import load_settings
-from app.core import background, database, errors, gate, headers, logging, metrics, outbox, resource, telemetry
-from app.core.application import Application
+from app.core.background import dispatcher, outbox
+from app.core.db import engines
+from app.core.http import error_handler, headers, request_body
+from app.core.http.application import Application
+from app.core.observability import logging, metrics, telemetry
+from app.core.rest import resource
 from app.extensions import cors, db, migrate
 
 
@@ -21,16 +25,16 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
     """
     app = Application(__name__, static_folder=None)
     app.config.from_mapping(load_settings(config_name, overrides))
-    app.config.from_mapping(database.engine_settings(app.config))
+    app.config.from_mapping(engines.engine_settings(app.config))
 
     telemetry.init_app(app)
     logging.init_app(app)
     headers.init_app(app)
-    gate.init_app(app)
-    errors.init_app(app)
+    request_body.init_app(app)
+    error_handler.init_app(app)
 
     db.init_app(app)
-    database.init_app(app, db)
+    engines.init_app(app, db)
     telemetry.trace_statements(app, db)
     migrate.init_app(app)
     if app.config["CORS_ORIGINS"]:
@@ -38,9 +42,9 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
         cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=headers.EXPOSED, vary_header=False)
 
     auth.init_app(app)
-    background.init_app(app)
-    outbox.init_app(app, work.LISTENERS)
-    jobs.init_app(app, work.KINDS)
+    dispatcher.init_app(app)
+    outbox.init_app(app, registry.LISTENERS)
+    jobs.init_app(app, registry.KINDS)
     rates.init_app(app)
     resource.route(app, api.ROUTES)
     metrics.init_app(app, db)

@@ -8,13 +8,13 @@ from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
 from sqlalchemy.exc import DBAPIError
 
-from app import demo, local
-from app.core import migrations
-from app.core.constraints import declared_error
+from app import devserver, seed
+from app.core.db import migrations
+from app.core.db.constraints import declared_error
 from app.core.errors import ValidationFailed
 from app.core.permissions import ROLES
 from app.core.schema import load
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.users import service as users
 from app.users.passwords import hash_password
@@ -24,7 +24,7 @@ from app.wallet import audit
 
 def init_app(app: Flask) -> None:
     """Add the commands to ``flask``."""
-    for command in (create_user, seed, prepare, ledger, local.up):
+    for command in (create_user, fill_database, prepare, ledger, devserver.up):
         app.cli.add_command(command)
 
 
@@ -53,26 +53,26 @@ def create_user(email: str, name: str, role: str, password: str | None) -> None:
     click.echo(f"Made the {role} {user.email} with the id {user.id}.")
 
 
-@click.command()
-@click.option("--members", type=click.IntRange(10), default=demo.Size.members, show_default=True)
-@click.option("--posts", type=click.IntRange(1), default=demo.Size.posts, show_default=True)
-@click.option("--transfers", type=click.IntRange(0), default=demo.Size.transfers, show_default=True)
+@click.command("seed")
+@click.option("--members", type=click.IntRange(10), default=seed.Size.members, show_default=True)
+@click.option("--posts", type=click.IntRange(1), default=seed.Size.posts, show_default=True)
+@click.option("--transfers", type=click.IntRange(0), default=seed.Size.transfers, show_default=True)
 @with_appcontext
-def seed(members: int, posts: int, transfers: int) -> None:
+def fill_database(members: int, posts: int, transfers: int) -> None:
     """Fill an empty database with a demo market; with large numbers, for load tests."""
-    size = demo.Size(members, posts, transfers)
+    size = seed.Size(members, posts, transfers)
     if current_app.config["FLASK_ENV"] == "production":
         raise click.ClickException("The demo members have a published password: not in production.")
     try:
-        if not demo.is_empty():
+        if not seed.is_empty():
             click.echo("The database has members already: nothing to do.")
             return
         with click.progressbar(length=size.rows, label="Filling the database with demo data") as bar:
-            unit_of_work(lambda: demo.fill(size, bar.update))
-        demo.tell()
+            unit_of_work(lambda: seed.fill(size, bar.update))
+        seed.tell()
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
-    click.echo(f"Made {members} members, {posts} posts and {transfers} transfers. The password is {demo.PASSWORD}")
+    click.echo(f"Made {members} members, {posts} posts and {transfers} transfers. The password is {seed.PASSWORD}")
 
 
 @click.command()
@@ -84,8 +84,10 @@ def prepare(context: click.Context) -> None:
     try:
         _refuse_newer_database()
         upgrade(directory=str(migrations.FOLDER))
-        if current_app.config["FLASK_ENV"] == "development" and demo.is_empty():
-            context.invoke(seed, members=demo.Size.members, posts=demo.Size.posts, transfers=demo.Size.transfers)
+        if current_app.config["FLASK_ENV"] == "development" and seed.is_empty():
+            context.invoke(
+                fill_database, members=seed.Size.members, posts=seed.Size.posts, transfers=seed.Size.transfers
+            )
     except DBAPIError as error:
         raise click.ClickException(_explained(error)) from None
 
@@ -131,11 +133,11 @@ def welcome() -> str:
     """Say where the API and its documentation are, and how to sign in."""
     base = f"http://{current_app.config['HOST']}:{current_app.config['PORT']}"
     lines = ["", f"Agora serves {base}", f"  Documentation  {base}/docs"]
-    if current_app.config["FLASK_ENV"] == "development" and demo.is_present():
+    if current_app.config["FLASK_ENV"] == "development" and seed.is_present():
         lines += [
-            f"  Demo members   {', '.join(demo.MEMBERS)}, all with the password {demo.PASSWORD}",
+            f"  Demo members   {', '.join(seed.MEMBERS)}, all with the password {seed.PASSWORD}",
             f"  Sign in        curl {base}/auth/login -H 'Content-Type: application/json' -d "
-            f'\'{{"email": "{next(iter(demo.MEMBERS))}", "password": "{demo.PASSWORD}"}}\'',
+            f'\'{{"email": "{next(iter(seed.MEMBERS))}", "password": "{seed.PASSWORD}"}}\'',
         ]
     else:
         lines.append("  Sign in        .venv/bin/flask create-user EMAIL, then POST /auth/login")

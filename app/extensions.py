@@ -6,8 +6,8 @@ from flask_jwt_extended import JWTManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
-from app.core.database import RoutingSession
-from app.core.models import Base
+from app.core.db.base import Base
+from app.core.db.engines import RoutingSession
 
 db = SQLAlchemy(
     metadata=Base.metadata,

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app import create_app
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.wallet import audit
 from bench import report

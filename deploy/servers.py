@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from app.config import ROOT, SETTINGS
-from app.core.gate import MULTIPART_OVERHEAD
+from app.config import ROOT
+from app.config.settings import SETTINGS
+from app.core.http.request_body import MULTIPART_OVERHEAD
 from deploy.process import Process
 
 NOBODY = 65534  # what these servers run as where we are root; PostgreSQL refuses to be root

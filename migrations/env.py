@@ -11,8 +11,8 @@ from psycopg2.extensions import get_wait_callback, set_wait_callback
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from app.core import migrations
-from app.core.models import Base, UTCDateTime
+from app.core.db import migrations
+from app.core.db.base import Base, UTCDateTime
 
 # Waiting for a lock holds up everyone behind it; a migration would rather fail and be run again (milliseconds).
 LOCK_TIMEOUT = 5_000

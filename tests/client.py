@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from app.core import openapi
+from app.core.rest import openapi
 
 Json = dict[str, Any]
 

@@ -14,9 +14,11 @@ from sqlalchemy import event, select, text
 
 from app import create_app
 from app.auth import service as auth
-from app.core import clock, migrations, outbox
-from app.core.models import Base
-from app.core.transaction import unit_of_work
+from app.core import clock
+from app.core.background import outbox
+from app.core.db import migrations
+from app.core.db.base import Base
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import runner
 from app.jobs import service as jobs

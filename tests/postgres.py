@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from app.core.settings import database_url
+from app.config.parsers import database_url
 
 NOBODY = 65534
 # Nothing of a test server outlives it, so it need not wait for the disk.

@@ -23,7 +23,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from app.config import ROOT
-from app.core.settings import database_url as understood
+from app.config.parsers import database_url as understood
 from tests.conftest import NO_BROKER
 from tests.waiting import until
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
 
 ADDRESS_LENGTH = 45  # An IPv6 address with an IPv4 tail.
 AGENT_LENGTH = 200

@@ -14,11 +14,11 @@ from app.auth.schemas import (
     TokensSchema,
 )
 from app.core.caller import Caller, bearer_token
-from app.core.endpoint import endpoint
 from app.core.errors import NotFound, Unauthorized
-from app.core.listing import Listing
+from app.core.lists.listing import Listing
 from app.core.permissions import ROLES, Access
-from app.core.resource import Resource
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.users.schemas import AccountSchema
 
 SESSIONS = Listing("sessions", SessionSchema, Session, sort={"created_at": Session.created_at})

@@ -11,11 +11,11 @@ from app.auth import tokens
 from app.auth.models import ADDRESS_LENGTH, AGENT_LENGTH, RefreshToken, Session
 from app.core import clock
 from app.core.caller import Caller
+from app.core.db.base import Query, Record
+from app.core.db.prepared import prepared
 from app.core.errors import NotFound, Unauthorized
-from app.core.models import Query, Record
 from app.core.permissions import ROLES
-from app.core.prepared import prepared
-from app.core.transaction import execute, is_writing, rows_of
+from app.core.unit_of_work import execute, is_writing, rows_of
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password

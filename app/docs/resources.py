@@ -8,13 +8,13 @@ import flask_swagger_ui
 from flask import Response, current_app, send_from_directory
 from marshmallow import fields
 
-from app.core import openapi
-from app.core.answer import json_response
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import NotFound
+from app.core.http.responses import json_response
 from app.core.permissions import Access
-from app.core.resource import Resource
+from app.core.rest import openapi
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.core.schema import Schema, Text
 
 PAGE = Path(__file__).parent / "page"

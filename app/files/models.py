@@ -3,8 +3,8 @@
 from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Created, length_check, text_type
-from app.core.multipart import NAME_LENGTH
+from app.core.db.base import NEVER_REUSE_IDS, Created, length_check, text_type
+from app.core.http.multipart import NAME_LENGTH
 
 TYPE_LENGTH = 100
 KEY_LENGTH = 100

@@ -5,13 +5,13 @@ from typing import Any
 from flask import Response, g
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
+from app.core.db.base import Record
 from app.core.errors import Conflict, NotFound
-from app.core.listing import Listing
-from app.core.models import Record
+from app.core.http.streaming import disposition, stored_file
+from app.core.lists.listing import Listing
 from app.core.permissions import Access
-from app.core.resource import Resource
-from app.core.streaming import disposition, stored_file
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.files import service, thumbnails
 from app.files.models import File
 from app.files.schemas import FileSchema

@@ -1,6 +1,6 @@
 """What goes out of files."""
 
-from app.core.multipart import NAME_LENGTH
+from app.core.http.multipart import NAME_LENGTH
 from app.core.schema import Id, Integer, Schema, Text, Timestamp
 from app.files.models import DIGEST_LENGTH, TYPE_LENGTH
 

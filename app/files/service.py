@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, String, case, cast, delete, insert, literal, null, or_, select, update
 
-from app.core import storage
 from app.core.caller import Caller
+from app.core.clients import storage
+from app.core.db.base import Query, Record
 from app.core.errors import NotFound, ValidationFailed
 from app.core.hooks import Hook
-from app.core.models import Query, Record
-from app.core.multipart import Upload
-from app.core.transaction import rows_of, unit_of_work
+from app.core.http.multipart import Upload
+from app.core.unit_of_work import rows_of, unit_of_work
 from app.extensions import db
 from app.files.models import File
 from app.files.sniffing import PICTURES, sniff

@@ -15,11 +15,11 @@ from sqlalchemy import func, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import clock
+from app.core.background.outbox import Event
 from app.core.caller import bearer_token
 from app.core.errors import NotFound, Unauthorized
-from app.core.metrics import EXTENSION, Metrics
-from app.core.outbox import Event
-from app.core.transaction import execute
+from app.core.observability.metrics import EXTENSION, Metrics
+from app.core.unit_of_work import execute
 from app.jobs.kinds import EXTENSION as KINDS
 from app.jobs.models import FINISHED, QUEUED, STATUS, Heartbeat, Job
 from app.jobs.service import WORKER

@@ -5,12 +5,12 @@ from typing import Any
 from flask import Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from app.core.answer import json_response
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import TRY_AGAIN, NotFound
+from app.core.http.responses import json_response
 from app.core.permissions import Access
-from app.core.resource import Resource
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.health import metrics, service
 from app.health.schemas import HealthSchema, ReadinessSchema
 

@@ -6,7 +6,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core import background, mail, migrations
+from app.core.background import dispatcher
+from app.core.clients import mail
+from app.core.db import migrations
 from app.extensions import db
 from app.jobs.service import worker_is_alive
 from app.notifications.service import mails_are_held_up
@@ -29,7 +31,7 @@ def readiness() -> dict[str, Any]:
         checks["mail"] = checks["migrations"] and mail.is_set_up() and not mails_are_held_up()
     except SQLAlchemyError as error:
         log.warning("Not ready: %s", type(error).__name__)
-    checks["broker"] = background.broker_answers()
+    checks["broker"] = dispatcher.broker_answers()
     degraded = [name for name, well in checks.items() if not well and name not in NEEDED]
     if rates.is_degraded():
         degraded.append("rates")

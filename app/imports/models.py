@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Created, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Created, text_type
 
 
 class Import(Created):

@@ -3,8 +3,8 @@
 from typing import Any
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
-from app.core.resource import Resource
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.imports import service
 from app.imports.schemas import ImportSchema
 from app.jobs.schemas import JobSchema

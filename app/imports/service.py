@@ -14,11 +14,11 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import delete, select
 
-from app.core import storage
 from app.core.caller import Caller
+from app.core.clients import storage
+from app.core.db.base import Record
 from app.core.errors import Conflict, NotFound, ValidationFailed
-from app.core.models import Record
-from app.core.transaction import insert_on_conflict, unit_of_work
+from app.core.unit_of_work import insert_on_conflict, unit_of_work
 from app.extensions import db
 from app.files import service as files
 from app.files.models import File

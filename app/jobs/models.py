@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Base, Created, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Base, Created, text_type
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATUS = ("queued", "running", "succeeded", "failed", "cancelled")
 FINISHED = (SUCCEEDED, FAILED, CANCELLED)

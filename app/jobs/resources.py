@@ -5,11 +5,11 @@ from typing import Any
 from flask import Response
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import Conflict, Gone, NotFound
-from app.core.listing import Filter, Listing
-from app.core.resource import Resource
-from app.core.streaming import disposition, stored_file
+from app.core.http.streaming import disposition, stored_file
+from app.core.lists.listing import Filter, Listing
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.jobs import service
 from app.jobs.models import Job
 from app.jobs.schemas import JobSchema

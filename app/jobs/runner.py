@@ -20,10 +20,11 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from flask import Flask, current_app, g
 from sqlalchemy import and_, or_, select, update
 
-from app.core import clock, storage
-from app.core.errors import as_unavailable
-from app.core.outbox import pause_after
-from app.core.transaction import rows_of, unit_of_work
+from app.core import clock
+from app.core.background.outbox import pause_after
+from app.core.clients import storage
+from app.core.http.error_handler import as_unavailable
+from app.core.unit_of_work import rows_of, unit_of_work
 from app.extensions import db
 from app.jobs.kinds import JobCancelled, JobFailed, JobLost, JobPutOff, Kind, Run, kind_of
 from app.jobs.models import CANCELLED, FAILED, MESSAGE_LENGTH, QUEUED, RUNNING, SUCCEEDED, Job

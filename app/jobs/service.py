@@ -6,13 +6,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
 
-from app.core import clock, outbox, storage
-from app.core.background import ring
+from app.core import clock
+from app.core.background import outbox
+from app.core.background.dispatcher import ring
 from app.core.caller import Caller
+from app.core.clients import storage
+from app.core.db.base import Query, Record
 from app.core.errors import Conflict, Gone, NotFound
-from app.core.headers import request_id
-from app.core.models import Query, Record
-from app.core.transaction import insert_on_conflict, rows_of
+from app.core.request_id import request_id
+from app.core.unit_of_work import insert_on_conflict, rows_of
 from app.extensions import db
 from app.jobs.kinds import timetable
 from app.jobs.models import CANCELLED, FINISHED, QUEUED, RUNNING, Heartbeat, Job

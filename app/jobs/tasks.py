@@ -1,8 +1,8 @@
 """What Celery's workers are called for: three tasks, each no more than the ring of a bell."""
 
-from app.core import outbox
-from app.core.background import ring
-from app.core.transaction import unit_of_work
+from app.core.background import outbox
+from app.core.background.dispatcher import ring
+from app.core.unit_of_work import unit_of_work
 from app.extensions import celery
 from app.jobs import runner, service
 

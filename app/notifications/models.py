@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Changeable, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Changeable, text_type
 
 KINDS = ("order_placed", "order_completed", "order_cancelled", "transfer_received", "report_ready", "import_done")
 

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import aliased
 
-from app.core import mail
 from app.core.caller import Caller
+from app.core.clients import mail
+from app.core.db.base import Query, Record
 from app.core.errors import NotFound
-from app.core.models import Query, Record
 from app.extensions import db
 from app.jobs.models import QUEUED, Job
 from app.jobs.service import enqueue

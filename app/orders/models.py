@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
 from app.products.models import MAX_PRICE, NAME_LENGTH
 from app.wallet.models import MAX_AMOUNT
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import Conflict, Forbidden, NotFound
-from app.core.listing import Filter, Listing
-from app.core.resource import Resource
+from app.core.lists.listing import Filter, Listing
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.orders import service
 from app.orders.models import Order
 from app.orders.schemas import NewOrderSchema, OrderSchema

@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import case, insert, or_, select, update
 
-from app.core import clock, outbox
+from app.core import clock
+from app.core.background import outbox
 from app.core.caller import Caller
+from app.core.db.base import Parts, Record, where_either
 from app.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
-from app.core.models import Parts, Record, where_either
 from app.extensions import db
 from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
 from app.products.models import MAX_STOCK, Product

@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, ForeignKey, Index, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Searchable, length_check, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Searchable, length_check, text_type
 
 TITLE_LENGTH = 200
 CONTENT_LENGTH = 50_000

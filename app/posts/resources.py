@@ -3,11 +3,11 @@
 from typing import Any
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import NotFound
-from app.core.listing import Filter, Listing
+from app.core.lists.listing import Filter, Listing
 from app.core.permissions import Access
-from app.core.resource import Resource
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.posts import service
 from app.posts.models import Post
 from app.posts.schemas import PostSchema

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, or_, select
 
 from app.core.caller import NOBODY, Caller
+from app.core.db.base import Query, Record, table_of
+from app.core.db.prepared import prepared
 from app.core.errors import NotFound
-from app.core.models import Query, Record, table_of
-from app.core.prepared import prepared
-from app.core.transaction import execute
+from app.core.unit_of_work import execute
 from app.extensions import db
 from app.posts.models import Post
 from app.users.models import User

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Searchable, length_check, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Searchable, length_check, text_type
 
 NAME_LENGTH = 120
 DESCRIPTION_LENGTH = 5_000

@@ -3,12 +3,12 @@
 from typing import Any
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import NotFound
-from app.core.listing import Filter, Listing
+from app.core.lists.listing import Filter, Listing
+from app.core.parameters import Parameter
 from app.core.permissions import Access
-from app.core.query import Parameter
-from app.core.resource import Resource
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.products import service
 from app.products.models import Product
 from app.products.schemas import ProductSchema

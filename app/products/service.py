@@ -7,9 +7,9 @@ from sqlalchemy import exists, insert, literal, select, update
 
 from app.core import clock
 from app.core.caller import Caller
+from app.core.db.base import Query, Record, table_of
 from app.core.errors import Conflict, NotFound
-from app.core.models import Query, Record, table_of
-from app.core.transaction import execute
+from app.core.unit_of_work import execute
 from app.extensions import db
 from app.files.models import File
 from app.files.service import file_deleting, publish_picture, url_of

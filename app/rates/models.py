@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import Base, length_check, text_type
+from app.core.db.base import Base, length_check, text_type
 
 CODE_LENGTH = 3
 RATE_LENGTH = 32

@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import NotFound
 from app.core.permissions import Access
-from app.core.resource import Resource
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.rates import service
 from app.rates.schemas import RateSchema
 

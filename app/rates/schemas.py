@@ -1,6 +1,6 @@
 """What goes out of rates, and how a currency is asked for."""
 
-from app.core.query import Kind
+from app.core.parameters import Kind
 from app.core.schema import Boolean, Integer, Schema, Text, Timestamp
 from app.rates.conversion import MOST
 from app.rates.models import CODE_LENGTH, RATE_LENGTH

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import clock
-from app.core.database import release
+from app.core.clients.http_client import OutgoingError
+from app.core.db.engines import release
 from app.core.errors import NotFound, ServiceUnavailable
-from app.core.outgoing import OutgoingError
-from app.core.transaction import insert_on_conflict, unit_of_work
+from app.core.unit_of_work import insert_on_conflict, unit_of_work
 from app.extensions import db
 from app.rates.conversion import convert
 from app.rates.models import Rate

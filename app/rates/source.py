@@ -10,7 +10,7 @@ from typing import cast
 from flask import current_app
 
 from app.core import clock
-from app.core.outgoing import Answer, OutgoingError, Service
+from app.core.clients.http_client import Answer, OutgoingError, Service
 from app.rates.models import RATE_LENGTH
 
 EXTENSION = "agora-rates"

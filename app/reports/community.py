@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flask import current_app
 from sqlalchemy import func, select
 
-from app.core.models import Query, Record
+from app.core.db.base import Query, Record
 from app.extensions import db
 from app.orders.models import CANCELLED, Order
 from app.reports.content import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, case, cast, extract, func, literal, tuple_
 
-from app.core.models import Query, Record
+from app.core.db.base import Query, Record
 from app.extensions import db
 
 STATEMENT, SALES, COMMUNITY = "statement", "sales", "community"

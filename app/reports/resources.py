@@ -3,8 +3,8 @@
 from typing import Any
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
-from app.core.resource import Resource
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.jobs.schemas import JobSchema
 from app.reports import service
 from app.reports.schemas import NewReportSchema

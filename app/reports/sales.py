@@ -10,7 +10,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import BigInteger, cast, func, select
 
-from app.core.models import Query, Record
+from app.core.db.base import Query, Record
 from app.extensions import db
 from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
 from app.products.models import Product

@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from app.core import query
+from app.core import parameters
 from app.core.schema import Choice, Schema, Timestamp
 from app.reports.content import COMMUNITY, CSV, JSON, PDF, SALES, STATEMENT
 
@@ -15,7 +15,7 @@ class Moment(Timestamp):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         try:
-            moment: datetime = query.MOMENT.parse(value if isinstance(value, str) else "")
+            moment: datetime = parameters.MOMENT.parse(value if isinstance(value, str) else "")
         except ValueError as error:
             raise ValidationError(str(error)) from None
         return moment

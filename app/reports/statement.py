@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from flask import current_app
 from sqlalchemy import func, select
 
-from app.core.models import Query, Record
+from app.core.db.base import Query, Record
 from app.extensions import db
 from app.reports.content import (
     STATEMENT,

@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Changeable, length_check, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Changeable, length_check, text_type
 
 TASK_LENGTH = 500
 

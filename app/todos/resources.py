@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.core.caller import Caller
-from app.core.endpoint import endpoint
 from app.core.errors import NotFound
-from app.core.listing import Filter, Listing
-from app.core.resource import Resource
+from app.core.lists.listing import Filter, Listing
+from app.core.rest.endpoint import endpoint
+from app.core.rest.resource import Resource
 from app.todos import service
 from app.todos.models import Todo
 from app.todos.schemas import TodoSchema

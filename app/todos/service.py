@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from app.core.caller import Caller
+from app.core.db.base import Query, Record
 from app.core.errors import NotFound
-from app.core.models import Query, Record
 from app.extensions import db
 from app.todos.models import Todo
 from app.users.models import User

@@ -4,12 +4,13 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from app.core import clock, idempotency
+from app.core import clock
 from app.core.caller import Caller
+from app.core.db.base import Query, Record
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.hooks import Hook
-from app.core.models import Query, Record
-from app.core.transaction import is_writing
+from app.core.http import idempotency
+from app.core.unit_of_work import is_writing
 from app.extensions import db
 from app.users.models import DELETED_NAME, User, email_key
 from app.users.passwords import hash_password, verify_password

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, case, cast, func, insert, select, true
 
 from app.core import clock
-from app.core.models import Query
+from app.core.db.base import Query
 from app.extensions import db
 from app.wallet.models import ISSUING, Account, Entry, LedgerCheck, Transfer
 

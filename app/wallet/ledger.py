@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, insert, or_, select, union_all, update
 
 from app.core import clock
+from app.core.db.base import Record, table_of
+from app.core.db.prepared import prepared
 from app.core.errors import Conflict, NotFound
-from app.core.models import Record, table_of
-from app.core.prepared import prepared
-from app.core.transaction import execute, insert_on_conflict
+from app.core.unit_of_work import execute, insert_on_conflict
 from app.extensions import db
 from app.users.models import User
 from app.wallet.models import ESCROW, ISSUING, MAX_BALANCE, MEMBER, Account, Entry, Memo, Transfer

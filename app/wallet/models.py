@@ -7,7 +7,7 @@ checked sum of entries. What a person has written stands in a table of its own, 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.models import NEVER_REUSE_IDS, Base, Changeable, Created, length_check, text_type
+from app.core.db.base import NEVER_REUSE_IDS, Base, Changeable, Created, length_check, text_type
 
 MAX_AMOUNT = 10**12  # minor units
 MAX_BALANCE = 2**53 - 1  # minor units; what every client's numbers hold

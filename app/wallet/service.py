@@ -5,12 +5,12 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import bindparam, case, delete, func, select
 
-from app.core import outbox
+from app.core.background import outbox
 from app.core.caller import Caller
+from app.core.db.base import Parts, Query, Record, where_either
+from app.core.db.prepared import prepared
 from app.core.errors import Conflict, NotFound, ValidationFailed
-from app.core.models import Parts, Query, Record, where_either
-from app.core.prepared import prepared
-from app.core.transaction import execute
+from app.core.unit_of_work import execute
 from app.extensions import db
 from app.users.models import User
 from app.users.service import user_deleting

@@ -8,8 +8,8 @@ import jwt
 import pytest
 from flask import Flask
 
-from app.core import endpoint
-from app.core.transaction import unit_of_work
+from app.core.rest import endpoint
+from app.core.unit_of_work import unit_of_work
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, use_token
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import create_app
-from app.core import openapi
-from app.core.endpoint import Contract
+from app.core.rest import openapi
+from app.core.rest.contract import Contract
 from tests.client import CheckedClient
 
 # What stands in a path for a word that is no id.

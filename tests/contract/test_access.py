@@ -5,8 +5,8 @@ from flask import Flask
 
 from app.core import permissions
 from app.core.permissions import ROLES, Access
-from app.core.resource import Resource
-from app.core.resource import route as put_at_urls
+from app.core.rest.resource import Resource
+from app.core.rest.resource import route as put_at_urls
 from tests.client import CheckedClient
 from tests.conftest import AsUser, use_token
 from tests.contract.routes import ROUTES, Route, names

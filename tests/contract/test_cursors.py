@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, insert
 
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.posts.models import Post
 from app.todos.models import Todo

@@ -8,8 +8,8 @@ from flask import Flask
 from PIL import Image
 from sqlalchemy import insert, select
 
-from app.core.models import Base
-from app.core.transaction import unit_of_work
+from app.core.db.base import Base
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.notifications.models import Notification
 from tests.client import CheckedClient

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, insert
 
-from app.core import total
-from app.core.transaction import unit_of_work
+from app.core.lists import counting
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.posts.models import Post
 from app.todos.models import Todo
@@ -265,11 +265,11 @@ class Clock:
 @pytest.fixture
 def monotonic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
-    total._kept.clear()
-    monkeypatch.setattr(total, "time", SimpleNamespace(monotonic=clock.monotonic))
-    monkeypatch.setattr(total, "_keep_up", lambda: None)  # Tests count anew by themselves.
+    counting._kept.clear()
+    monkeypatch.setattr(counting, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(counting, "_keep_up", lambda: None)  # Tests count anew by themselves.
     yield clock
-    total._kept.clear()
+    counting._kept.clear()
 
 
 def add(app: Flask, user_id: int, number: int) -> None:
@@ -326,10 +326,10 @@ def test_no_request_waits_for_a_total_that_is_asked_for_again_and_again(
     assert member.get(TODOS).get_json()["total"] == 10_001
     for number in range(10_002, 10_007):
         add(app, 1, 1)
-        assert not total.refresh()
+        assert not counting.refresh()
         monotonic.seconds += 4
-        assert total.refresh()
-        assert not total.refresh()
+        assert counting.refresh()
+        assert not counting.refresh()
         with count_queries() as statements:
             assert member.get(TODOS).get_json()["total"] == number
         assert not any("count(" in statement.lower() for statement in statements)
@@ -338,17 +338,17 @@ def test_no_request_waits_for_a_total_that_is_asked_for_again_and_again(
 def test_a_thread_counts_totals_anew_as_long_as_they_are_asked_for(
     app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(total, "SECONDS", 600.0)
-    monkeypatch.setattr(total, "AHEAD", 599.9)
-    monkeypatch.setattr(total, "PAUSE", 0.01)
+    monkeypatch.setattr(counting, "SECONDS", 600.0)
+    monkeypatch.setattr(counting, "AHEAD", 599.9)
+    monkeypatch.setattr(counting, "PAUSE", 0.01)
     member = as_user()
     add(app, 1, 10_001)
     assert member.get(TODOS).get_json()["total"] == 10_001
     add(app, 1, 1)
     assert any(member.get(TODOS).get_json()["total"] == 10_002 for _ in range(10_000))
-    total._kept.clear()
-    assert total._thread
-    total._thread.join()
+    counting._kept.clear()
+    assert counting._thread
+    counting._thread.join()
 
 
 def test_a_total_that_nobody_asks_for_any_more_is_forgotten(app: Flask, as_user: AsUser, monotonic: Clock) -> None:
@@ -356,13 +356,13 @@ def test_a_total_that_nobody_asks_for_any_more_is_forgotten(app: Flask, as_user:
     add(app, 1, 10_001)
     assert member.get(TODOS).get_json()["total"] == 10_001
     monotonic.seconds += 4
-    assert total.refresh()
+    assert counting.refresh()
     monotonic.seconds += 4
-    assert not total.refresh()
-    assert len(total._kept) == 1
+    assert not counting.refresh()
+    assert len(counting._kept) == 1
     monotonic.seconds += 1
-    assert not total.refresh()
-    assert not total._kept
+    assert not counting.refresh()
+    assert not counting._kept
 
 
 def test_a_total_is_counted_in_the_first_seconds_of_the_machine_too(as_user: AsUser, monotonic: Clock) -> None:

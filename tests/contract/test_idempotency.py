@@ -16,10 +16,11 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
-from app.core import clock, idempotency
+from app.core import clock
 from app.core.caller import Caller
 from app.core.errors import Conflict, Forbidden
-from app.core.idempotency import IdempotencyKey
+from app.core.http import idempotency
+from app.core.http.idempotency import IdempotencyKey
 from app.extensions import db
 from app.todos import service as todos
 from app.todos.models import Todo

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from app.auth.models import Session
 from app.core import clock
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.files.models import File
 from app.jobs.models import Job

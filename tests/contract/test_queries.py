@@ -7,8 +7,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from app.core import clock, prepared, storage
-from app.core.transaction import unit_of_work
+from app.core import clock
+from app.core.clients import storage
+from app.core.db import prepared
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.files.service import make_thumbnail
 from app.jobs.models import Job

@@ -18,7 +18,7 @@ from schemathesis.core.parameters import ParameterLocation as In
 from schemathesis.generation.meta import CoveragePhaseData
 
 from app import create_app
-from app.core.gate import READING
+from app.core.http.request_body import READING
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, ask_for_job, new_client
 from tests.contract.test_dry_run import add_notifications, uploaded

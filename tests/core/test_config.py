@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app import config
-from app.config import SETTINGS, ConfigError, load_settings
+from app.config import ConfigError, load_settings
+from app.config.settings import SETTINGS
 
 GOOD = {
     "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuv-A",

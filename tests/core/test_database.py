@@ -8,8 +8,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app import create_app
-from app.core import database
-from app.core.transaction import execute, unit_of_work
+from app.core.db import postgres
+from app.core.unit_of_work import execute, unit_of_work
 from tests.conftest import dispose
 from tests.postgres import FAST, own_server
 
@@ -57,13 +57,13 @@ def answers(app: Flask) -> list[Callable[[], object]]:
 def test_a_connection_that_died_while_it_was_idle_is_replaced_unnoticed(
     hurt: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "TRUSTED", 0.0)
+    monkeypatch.setattr(postgres, "PING_AFTER_IDLE", 0.0)
     for answer in answers(hurt):
         assert answer() == 1
 
 
 def test_one_that_was_just_used_costs_one_request_at_most(hurt: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "TRUSTED", 60.0)
+    monkeypatch.setattr(postgres, "PING_AFTER_IDLE", 60.0)
     for answer in answers(hurt):
         with pytest.raises(DBAPIError):
             answer()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app.core.log_targets import handler_for
+from app.core.observability.log_targets import handler_for
 
 PROCESSES, LINES = 4, 1500
 WRITER = """
 import logging, sys
-from app.core.log_targets import handler_for
+from app.core.observability.log_targets import handler_for
 handler = handler_for(sys.argv[1], size=40_000)
 logger = logging.Logger("writer")
 logger.addHandler(handler)

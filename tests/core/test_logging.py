@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.core.logging import JsonFormatter, TextFormatter
+from app.core.observability.logging import JsonFormatter, TextFormatter
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, Counter, dispose
 

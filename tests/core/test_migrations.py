@@ -10,8 +10,8 @@ from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import IntegrityError
 
 from app import create_app
-from app.core import migrations
-from app.core.models import NEVER_REUSE_IDS, Base
+from app.core.db import migrations
+from app.core.db.base import NEVER_REUSE_IDS, Base
 from app.extensions import db
 from tests.conftest import dispose
 from tests.postgres import database_on

@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 from flask import Flask, g
 
-from app.core import outgoing
-from app.core.outgoing import MOST_BYTES, Answer, OutgoingError, Service
+from app.core.clients import http_client
+from app.core.clients.http_client import MOST_BYTES, Answer, OutgoingError, Service
 from tests.hostile import (
     HEAD,
     Behaviour,
@@ -209,13 +209,13 @@ def test_a_service_that_fails_is_left_alone_until_it_may_have_recovered(server: 
         assert idle()
         return service.get(server.url, read, params={})
 
-    for _ in range(outgoing.FAILURES):
+    for _ in range(http_client.FAILURES):
         with pytest.raises(OutgoingError, match="not JSON"):
             call()
     server.behave = answers_json([1])
     with pytest.raises(OutgoingError, match="left alone"):
         call()
-    assert len(server.requests) == outgoing.FAILURES
+    assert len(server.requests) == http_client.FAILURES
     service._breaker.reset_timeout = 0
     assert call() == [1]
     assert not service.has_failed

@@ -28,10 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
 from app import create_app
-from app.core.database import READS, connection_of
-from app.core.errors import error_response
-from app.core.prepared import prepared
-from app.core.transaction import execute, one_moment, unit_of_work
+from app.core.db.engines import READS, connection_of
+from app.core.db.prepared import prepared
+from app.core.http.error_handler import error_response
+from app.core.unit_of_work import execute, one_moment, unit_of_work
 from app.extensions import db
 from tests.conftest import dispose
 from tests.postgres import FAST, own_server

@@ -7,9 +7,9 @@ from flask import Flask
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from app.core.db.base import table_of
 from app.core.errors import AppError, Conflict
-from app.core.models import table_of
-from app.core.transaction import execute, savepoint, unit_of_work
+from app.core.unit_of_work import execute, savepoint, unit_of_work
 from app.extensions import db
 from app.users.models import User
 

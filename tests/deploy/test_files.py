@@ -9,9 +9,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from app.config import SECRETS, SETTINGS
-from app.core.database import CLIENT_GRACE
-from app.core.gate import MULTIPART_OVERHEAD
+from app.config import SECRETS
+from app.config.settings import SETTINGS
+from app.core.db.postgres import CLIENT_GRACE
+from app.core.http.request_body import MULTIPART_OVERHEAD
 
 KUBERNETES = "1.37"
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}

@@ -15,7 +15,8 @@ from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 from app import create_app
-from app.core import clock, storage
+from app.core import clock
+from app.core.clients import storage
 from app.files.service import make_thumbnail, sweep
 from tests.client import CheckedClient
 from tests.conftest import AsUser, dispose, new_client, use_token

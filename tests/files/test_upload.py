@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.core import multipart
+from app.core.http import multipart
 from tests.client import CheckedClient
 from tests.conftest import AsUser, use_token
 from tests.contract.test_dry_run import PICTURE

@@ -10,10 +10,10 @@ from sqlalchemy import insert, text
 
 from app import create_app
 from app.core import clock
-from app.core.metrics import Metrics
-from app.core.models import table_of
-from app.core.outbox import Event
-from app.core.transaction import unit_of_work
+from app.core.background.outbox import Event
+from app.core.db.base import table_of
+from app.core.observability.metrics import Metrics
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.health import metrics
 from app.jobs.models import Job

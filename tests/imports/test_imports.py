@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.core.caller import Caller
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.files import service as files
 from app.imports import service
 from app.jobs import kinds, runner

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.core import clock, outbox
-from app.core.transaction import unit_of_work
+from app.core import clock
+from app.core.background import outbox
+from app.core.unit_of_work import unit_of_work
 from app.jobs import kinds, runner, tasks
 from app.jobs.kinds import Kind, Run
 
@@ -50,7 +51,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Later:
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What the bell is rung for, after the commit: the tasks and their ids."""
     heard: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("app.core.background._enqueue", lambda task, ids: heard.append((task, *ids)))
+    monkeypatch.setattr("app.core.background.dispatcher._enqueue", lambda task, ids: heard.append((task, *ids)))
     return heard
 
 

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.core import background, outbox
-from app.core.transaction import unit_of_work
+from app.core.background import dispatcher, outbox
+from app.core.unit_of_work import unit_of_work
 from app.extensions import celery
 from app.jobs import service
 from tests.client import CheckedClient
@@ -71,23 +71,23 @@ def test_a_ring_that_nobody_hears_is_given_up_for_the_next(
 
 
 def test_one_message_calls_for_all_events(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    rings: background.Rings = queue.Queue()
+    rings: dispatcher.Rings = queue.Queue()
     monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
-    monkeypatch.setattr(background, "_rings", rings)
-    monkeypatch.setattr(background, "_start_ringer", bool)
+    monkeypatch.setattr(dispatcher, "_rings", rings)
+    monkeypatch.setattr(dispatcher, "_start_ringer", bool)
     with app.app_context():
         unit_of_work(lambda: outbox.emit("happened"))
         job_id = unit_of_work(lambda: service.enqueue("purge"))["id"]
         unit_of_work(lambda: outbox.emit("happened"))
-    assert background._next_peal(rings) == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
+    assert dispatcher._next_peal(rings) == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
     assert rings.empty()
 
 
 def test_the_bell_is_not_rung_for_each_of_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    rings: background.Rings = queue.Queue()
+    rings: dispatcher.Rings = queue.Queue()
     sent: list[str] = []
     monkeypatch.setattr(celery, "send_task", lambda task, _ids, **_options: sent.append(task))
-    threading.Thread(target=background._publish_all, args=(rings,), daemon=True).start()
+    threading.Thread(target=dispatcher._publish_all, args=(rings,), daemon=True).start()
     for _ in range(20):
         rings.put((outbox.DELIVER, ()))
         time.sleep(0.005)
@@ -100,9 +100,9 @@ def test_more_rings_than_the_bell_can_keep_are_left_to_the_scheduler(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
-    monkeypatch.setattr(background, "_rings", queue.Queue(2))
-    monkeypatch.setattr(background, "_start_ringer", bool)
+    monkeypatch.setattr(dispatcher, "_rings", queue.Queue(2))
+    monkeypatch.setattr(dispatcher, "_start_ringer", bool)
     with app.app_context():
         ids = [unit_of_work(lambda: service.enqueue("purge"))["id"] for _ in range(3)]
-    assert [background._rings.get_nowait() for _ in range(2)] == [(service.RUN, (job_id,)) for job_id in ids[:2]]
-    assert background._rings.empty()
+    assert [dispatcher._rings.get_nowait() for _ in range(2)] == [(service.RUN, (job_id,)) for job_id in ids[:2]]
+    assert dispatcher._rings.empty()

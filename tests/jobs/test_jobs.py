@@ -11,7 +11,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from flask import Flask
 
 from app.core.errors import ServiceUnavailable
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import runner
 from app.jobs.kinds import JobFailed, Kind, Run

@@ -8,9 +8,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select
 
-from app.core import clock, outbox
-from app.core.outbox import Event
-from app.core.transaction import dry_run, unit_of_work
+from app.core import clock
+from app.core.background import outbox
+from app.core.background.outbox import Event
+from app.core.unit_of_work import dry_run, unit_of_work
 from app.extensions import db
 from app.jobs import service as jobs
 from app.jobs.kinds import Kind

@@ -28,7 +28,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from app import create_app
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import kinds, runner, service, tasks
 from app.jobs.models import Job

@@ -12,12 +12,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.core import clock
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import runner, service
 from app.jobs.kinds import JobFailed, Kind, Run
 from app.jobs.models import QUEUED, RUNNING, SUCCEEDED, Job
-from app.work import KINDS, purge
+from app.registry import KINDS, purge
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
 from tests.jobs.conftest import Later, nothing

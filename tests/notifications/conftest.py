@@ -6,7 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.core import clock, mail, outbox
+from app.core import clock
+from app.core.background import outbox
+from app.core.clients import mail
 from app.extensions import db
 from app.jobs import runner
 from app.jobs.models import QUEUED, Job

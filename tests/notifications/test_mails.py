@@ -15,11 +15,13 @@ from aiosmtpd.smtp import AuthResult
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.core import clock, mail, outbox
-from app.core.transaction import unit_of_work
+from app.core import clock
+from app.core.background import outbox
+from app.core.clients import mail
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs.models import Job
-from app.notifications.tasks import ATTEMPTS
+from app.notifications.jobs import ATTEMPTS
 from tests.client import CheckedClient
 from tests.conftest import AsUser, new_client
 from tests.notifications.certificate import make_certificate

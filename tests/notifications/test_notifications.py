@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from app.core import clock
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.jobs import kinds
 from app.jobs.kinds import JobFailed, Kind, Run
 from app.jobs.service import enqueue

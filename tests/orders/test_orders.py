@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from app.core import clock
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.orders import service
 from tests.client import CheckedClient
 from tests.conftest import AsUser

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.rates.models import Rate
 from tests.client import CheckedClient

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.core import clock
-from app.core.database import READS
+from app.core.db.engines import READS
 from app.extensions import db
 from app.rates import service, source
 from tests.client import CheckedClient

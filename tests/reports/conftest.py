@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from app.core import clock
 from app.core.caller import Caller
 from app.core.permissions import ROLES
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import runner
 from app.jobs.models import QUEUED, Job

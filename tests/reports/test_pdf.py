@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import insert
 
 from app.core import clock
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.reports import as_pdf, fonts
 from app.wallet.models import Account, Entry, Transfer

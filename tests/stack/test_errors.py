@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.core.headers import SECURITY
+from app.core.http.headers import SECURITY
 from deploy.stack import Stack
 from tests.stack.conftest import ERROR
 

@@ -10,7 +10,7 @@ from flask_migrate import upgrade
 from sqlalchemy import Engine, create_engine, text
 
 from app import create_app
-from app.core import migrations
+from app.core.db import migrations
 from deploy.stack import BIN, Stack
 from tests.conftest import dispose
 from tests.postgres import database_on

@@ -6,7 +6,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.users.models import User
 from app.users.passwords import hash_password, verify_password

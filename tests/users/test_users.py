@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.core import endpoint
-from app.core.transaction import unit_of_work
+from app.core.rest import endpoint
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.todos.models import Todo
 from app.users.models import User

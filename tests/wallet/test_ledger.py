@@ -5,7 +5,7 @@ from flask import Flask
 from sqlalchemy import insert, text, update
 from sqlalchemy.exc import DBAPIError
 
-from app.core.transaction import unit_of_work
+from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.wallet import audit
 from app.wallet.models import Account, Entry, Transfer

@@ -1,0 +1,1 @@
+"""What is handed to the workers: messages and events."""

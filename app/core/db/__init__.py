@@ -1,0 +1,1 @@
+"""The database: tables, engines, statements and what fails in them."""

@@ -1,0 +1,1 @@
+"""HTTP: what comes in, what goes out, and the headers of both."""

@@ -1,0 +1,1 @@
+"""Lists: what one publishes, and one page of it."""

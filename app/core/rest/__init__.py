@@ -1,0 +1,1 @@
+"""What a handler declares, and how a request is handled by it."""

@@ -1,0 +1,85 @@
+"""What a handler declares: who may call it, what comes in, what goes out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.errors import AppError
+from app.core.http.request_body import READING
+from app.core.lists.listing import Listing
+from app.core.parameters import TRUE_OR_FALSE, Parameter
+from app.core.permissions import Access
+from app.core.schema import Schema
+
+API = "/api/v1/"
+DRY_RUN = Parameter("dry_run", "Answer as the write would, and leave no trace.", TRUE_OR_FALSE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """The declaration of one handler. A handler's first argument is the caller.
+
+    ``permission``: the permission that the caller needs, or the Access that takes its place.
+    ``target``: called with caller and path, gives what is to be changed, locked, which the handler gets in place of the
+    path's ids. It raises NotFound or Forbidden, and does so before the body is looked at.
+    ``body``: the schema of the JSON body, which the handler gets as keyword arguments; a PATCH needs none of its
+    fields, and a POST or PUT those that are required.
+    ``upload``: the body is multipart/form-data with one file in place of JSON, and ``prepare`` gets it as an Upload.
+    What it gives has at least the ``name`` and ``sha256``, which tell one request from another.
+    ``prepare``: called with caller, body and path, gives the body that the handler gets: for what is slow, and so must
+    be done before the transaction begins.
+    ``answer``: the schema of what the handler returns.
+    ``media_type``: what the answer is where the handler makes a Response of its own.
+    ``in_parts``: that Response has an entity tag, and a part of it can be asked for (RFC 9110, section 14).
+    ``listing``: the handler returns a query, and the answer is a page of it.
+    ``query``: further query parameters. The handler gets those that were sent as keyword arguments; those of a list are
+    for its ``extend``.
+    ``status``: the status of success; 204 has no body, 201 and 202 a ``Location``.
+    ``other_status``: a second status with the same answer, which the handler chooses by a Response of its own.
+    ``location``: where the created thing is, with the answer's fields in braces.
+    ``changes_caller``: the caller's own row may be what is changed, so it is locked as such from the start.
+    ``errors``: what else can go wrong, beyond what follows from the above.
+    """
+
+    permission: str | Access
+    target: Callable[..., Any] | None = None
+    body: type[Schema] | None = None
+    upload: bool = False
+    prepare: Callable[..., dict[str, Any]] | None = None
+    answer: type[Schema] | None = None
+    media_type: str | None = None
+    in_parts: bool = False
+    listing: Listing | None = None
+    query: tuple[Parameter, ...] = ()
+    status: int = 200
+    other_status: int | None = None
+    location: str | None = None
+    changes_caller: bool = False
+    errors: tuple[type[AppError], ...] = ()
+
+    @property
+    def looks_at_caller(self) -> bool:
+        """Whether the answer depends on who asks."""
+        return self.permission not in (Access.ANONYMOUS, Access.REFRESH)
+
+    def parameters(self, method: str, url: str) -> tuple[Parameter, ...]:
+        """Give the query parameters that the endpoint takes when it handles ``method`` at ``url``."""
+        if self.listing:
+            return (*self.listing.parameters, *self.query)
+        can_be_dry = method not in READING and url.startswith(API) and not self.upload
+        return (*self.query, DRY_RUN) if can_be_dry else self.query
+
+    def takes_idempotency_key(self, method: str, url: str) -> bool:
+        """Tell whether a repeat with the same key is answered without a second effect."""
+        return method == "POST" and url.startswith(API) and self.looks_at_caller
+
+    def is_tagged(self, method: str) -> bool:
+        """Tell whether the answer has an entity tag."""
+        shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201 or self.target is not None
+        shown = self.answer is not None and shows_resource and (self.looks_at_caller or self.status == 201)
+        return shown or self.in_parts
+
+    def checks_if_match(self, method: str, resource: Any) -> bool:
+        """Tell whether a write is refused when the resource has changed since the client has read it."""
+        reader = getattr(resource, "get", None)
+        return method in ("PUT", "PATCH", "DELETE") and reader is not None and reader.contract.answer is not None

@@ -1,0 +1,244 @@
+"""The OpenAPI 3.1 document, made from what each handler declares."""
+
+import sys
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from apispec import APISpec
+from flask import Flask
+from werkzeug.routing import Rule
+
+from app.core.errors import (
+    AppError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PayloadTooLarge,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    ServiceUnavailable,
+    Unauthorized,
+    Unprocessable,
+    UnsupportedMediaType,
+)
+from app.core.http.error_handler import PROBLEM
+from app.core.http.multipart import FIELD
+from app.core.http.request_body import JSON_TYPE, MERGE_PATCH_TYPE, MULTIPART_TYPE
+from app.core.http.responses import ACCEPTED
+from app.core.parameters import Parameter
+from app.core.permissions import Access
+from app.core.rest.contract import DRY_RUN, Contract
+from app.core.rest.openapi_schemas import Components, reference
+from app.core.schema import MAX_ID
+
+VERSION = "1.0.0"
+DESCRIPTION = """The backend of a community marketplace.
+
+Sign up at `POST /api/v1/users`, sign in at `POST /auth/login`, and send the `access_token` as
+`Authorization: Bearer ...`. Errors have one shape on every path; a client that accepts `application/problem+json`
+gets them as RFC 9457. Times are RFC 3339 in UTC. A `PATCH` is a JSON Merge Patch (RFC 7396). Every answer has an
+`X-Request-ID`: yours, if you send one of 8 to 128 letters, digits, dots, dashes and underscores.
+
+Lists are walked by `page` or, at a cost that does not grow with depth, by `cursor`; the `Link` header leads on. A
+`total` is exact up to 10,000, above that up to 5 seconds old. What can be changed has an `ETag`; send it back as
+`If-Match` to change only what you have seen. A `POST` with an `Idempotency-Key` can be repeated without a second
+effect, for 24 hours. `?dry_run=true` answers as a write would, and leaves no trace.
+"""
+Json = dict[str, Any]
+
+SECURITY_SCHEMES: Json = {
+    "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "refresh_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+}
+NEEDS_TOKEN: list[Json] = [{"access_token": []}]
+SECURITY: dict[Any, list[Json]] = {
+    Access.ANONYMOUS: [],
+    Access.PUBLIC: [{}, *NEEDS_TOKEN],
+    Access.REFRESH: [{"refresh_token": []}],
+}
+TEXT: Json = {"type": "string"}
+ONE_FILE: Json = {
+    "type": "object",
+    "properties": {FIELD: {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}},
+    "required": [FIELD],
+    "additionalProperties": False,
+}
+IDEMPOTENCY_KEY: Json = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+
+
+def document(app: Flask) -> Json:
+    """Give the whole document for the routes of ``app``."""
+    spec = APISpec("Agora", VERSION, "3.1.0", info={"description": DESCRIPTION})
+    for name, scheme in SECURITY_SCHEMES.items():
+        spec.components.security_scheme(name, scheme)
+    components = Components(spec)
+    rooms: dict[str, Json] = {}
+    for rule, view in described_rules(app):
+        room = view.__module__.rpartition(".")[0]
+        rooms[room] = {"name": room.rpartition(".")[2], "description": sys.modules[room].__doc__}
+        methods = sorted(view.methods)  # type: ignore[attr-defined]
+        operations = {m.lower(): _Operation(rule, view, m, components).described(rooms[room]["name"]) for m in methods}
+        path, parameters = path_of(rule)
+        spec.path(path, operations=operations, parameters=parameters)
+    return {**spec.to_dict(), "servers": [{"url": "/"}], "tags": list(rooms.values())}
+
+
+def described_rules(app: Flask) -> Iterator[tuple[Rule, type]]:
+    """Give every route with the resource behind it."""
+    for rule in app.url_map.iter_rules():
+        view: Any = app.view_functions[rule.endpoint]
+        yield rule, view.view_class
+
+
+def path_of(rule: Rule) -> tuple[str, list[Json]]:
+    """Give a rule's path as OpenAPI writes it, and its parameters."""
+    path, parameters = "", []
+    for is_parameter, text in rule._trace:
+        if is_parameter:
+            number = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+            schema = number if text.endswith("id") else TEXT
+            parameters.append({"name": text, "in": "path", "required": True, "schema": schema})
+        path += f"{{{text}}}" if is_parameter else text.lstrip("|")
+    return path, parameters
+
+
+class _Operation:
+    """One method at one path."""
+
+    def __init__(self, rule: Rule, view: type, method: str, components: Components) -> None:
+        self.rule, self.view, self.method, self.components = rule, view, method, components
+        self.handler = getattr(view, method.lower())
+        self.contract: Contract = self.handler.contract
+        self.reads = method == "GET"
+        self.tagged = self.contract.is_tagged(method)
+        self.checks_if_match = self.contract.checks_if_match(method, view)
+        self.takes_key = self.contract.takes_idempotency_key(method, rule.rule)
+
+    def described(self, room: str) -> Json:
+        """Give the operation as OpenAPI writes it."""
+        summary, _, description = (self.handler.__doc__ or "").partition("\n")
+        lines = [*description.strip().splitlines(), "", self._access()]
+        operation: Json = {
+            "operationId": f"{self.method.lower()}_{self.rule.endpoint}",
+            "summary": summary.strip().rstrip("."),
+            "description": "\n".join(line.strip() for line in lines),
+            "tags": [room],
+            "security": SECURITY.get(self.contract.permission, NEEDS_TOKEN),
+            "parameters": [*self._query_parameters(), *self._header_parameters()],
+            "responses": self._responses(),
+        }
+        return operation | self._request_body()
+
+    def _access(self) -> str:
+        if isinstance(self.contract.permission, Access):
+            return self.contract.permission.value
+        return f"Needs the permission `{self.contract.permission}`."
+
+    def _query_parameters(self) -> Iterator[Json]:
+        for parameter in self.contract.parameters(self.method, self.rule.rule):
+            schema = parameter.kind.json_schema
+            array = {"style": "form", "explode": False} if schema["type"] == "array" else {}
+            described = {"name": parameter.name, "in": "query", "description": _meaning(parameter), "schema": schema}
+            yield described | array
+
+    def _header_parameters(self) -> Iterator[Json]:
+        if self.tagged and self.reads:
+            yield _header("If-None-Match", "304 if the resource still has one of these entity tags.")
+        if self.contract.in_parts:
+            yield _header("Range", "One part of it, as `bytes=0-99`; RFC 9110, section 14.")
+        if self.checks_if_match:
+            yield _header("If-Match", "412 unless the resource has one of these entity tags.")
+        if self.takes_key:
+            yield _header("Idempotency-Key", "Makes a repeat have one effect, for 24 hours.") | {
+                "schema": IDEMPOTENCY_KEY
+            }
+
+    def _request_body(self) -> Json:
+        if self.contract.upload:
+            return {"requestBody": {"required": True, "content": {MULTIPART_TYPE: {"schema": ONE_FILE}}}}
+        if not self.contract.body:
+            return {}
+        schema = self.components.body(self.contract.body, patch=self.method == "PATCH")
+        taken = (JSON_TYPE, MERGE_PATCH_TYPE) if self.method == "PATCH" else (JSON_TYPE,)
+        return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in taken}}}
+
+    def _responses(self) -> Json:
+        statuses = filter(None, (self.contract.status, self.contract.other_status))
+        responses: Json = {str(status): self._success(status) for status in statuses}
+        if self.tagged and self.reads:
+            responses["304"] = {"description": HTTPStatus(304).phrase}
+        for error in self._possible_errors():
+            content = {JSON_TYPE: {"schema": reference("Error")}, PROBLEM: {"schema": reference("Problem")}}
+            described = {"description": HTTPStatus(error.status).phrase, "content": content}
+            responses.setdefault(str(error.status), described)
+        return dict(sorted(responses.items()))
+
+    def _success(self, status: int) -> Json:
+        answer: Json = {"description": HTTPStatus(status).phrase, "headers": self._answer_headers()}
+        contract = self.contract
+        if contract.listing:
+            answer["content"] = {JSON_TYPE: {"schema": self.components.page(contract.listing)}}
+        elif contract.answer:
+            can_be_dry = status in (201, ACCEPTED) and not contract.upload
+            shown = self.components.created if can_be_dry else self.components.answer
+            answer["content"] = {JSON_TYPE: {"schema": shown(contract.answer)}}
+        elif contract.media_type:
+            answer["content"] = {contract.media_type: {}}
+        return answer
+
+    def _answer_headers(self) -> Json:
+        headers = {"X-Request-ID": "The name of this request in the log."}
+        if self.contract.listing:
+            headers["Link"] = "RFC 8288: first, prev, next, last."
+        if self.contract.location:
+            headers["Location"] = "The URL of what was made."
+        if self.contract.status == ACCEPTED:
+            headers["Retry-After"] = "Seconds after which the job is worth a look."
+        if self.tagged:
+            headers["ETag"] = "RFC 9110: changes with every change."
+        if self.takes_key:
+            headers["Idempotent-Replayed"] = "`true` on the answer to a repeat."
+        if DRY_RUN in self.contract.parameters(self.method, self.rule.rule):
+            headers["Dry-Run"] = "`true` on the answer to a dry run."
+        always = {"X-Request-ID", "Link", "ETag" if self.reads else ""}
+        return {
+            name: {"description": meaning, "required": name in always, "schema": TEXT}
+            for name, meaning in headers.items()
+        }
+
+    def _possible_errors(self) -> Iterator[type[AppError]]:
+        """Give what follows from a declaration, and what it adds."""
+        yield BadRequest
+        if self.contract.permission is not Access.ANONYMOUS:
+            yield Unauthorized
+        if isinstance(self.contract.permission, str):
+            yield Forbidden
+        if self.rule.arguments:
+            yield NotFound
+        if not self.reads:
+            yield PayloadTooLarge
+        if self.contract.body or self.method == "POST":
+            yield UnsupportedMediaType
+        yield from self._errors_of_headers()
+        yield ServiceUnavailable
+        yield from self.contract.errors
+
+    def _errors_of_headers(self) -> Iterator[type[AppError]]:
+        if self.checks_if_match:
+            yield PreconditionFailed
+        if self.contract.in_parts:
+            yield RangeNotSatisfiable
+        if self.takes_key:
+            yield from (Conflict, Unprocessable)
+
+
+def _meaning(parameter: Parameter) -> str:
+    if parameter.permission is None:
+        return parameter.meaning
+    return f"{parameter.meaning} Needs the permission `{parameter.permission}`."
+
+
+def _header(name: str, meaning: str) -> Json:
+    return {"name": name, "in": "header", "description": meaning, "schema": TEXT}

@@ -1,0 +1,53 @@
+"""All background work on one page: the kinds of jobs, the timetable, and who hears of which event."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from app.auth import service as auth
+from app.core.background.outbox import Listener
+from app.core.http import idempotency
+from app.core.unit_of_work import unit_of_work
+from app.files import jobs as thumbnails
+from app.files import service as files
+from app.imports import service as imports
+from app.jobs import service as jobs
+from app.jobs.kinds import Kind, Run
+from app.jobs.runner import sweep_folders
+from app.notifications import jobs as mails
+from app.notifications import listeners as notifications
+from app.orders import jobs as orders
+from app.rates import jobs as rates
+from app.reports import jobs as reports
+from app.reports.service import REPORT
+from app.wallet import jobs as wallet
+
+
+def purge(_run: Run) -> dict[str, int]:
+    """Erase what has expired."""
+    return {
+        "idempotency_keys": unit_of_work(idempotency.purge),
+        "sessions": unit_of_work(auth.purge_sessions),
+        "jobs": unit_of_work(jobs.purge),
+        "files": files.sweep() + jobs.sweep(),
+        "folders": sweep_folders(),
+    }
+
+
+KINDS = (
+    Kind(imports.KIND, imports.perform_import, attempts=5),
+    Kind(thumbnails.KIND, thumbnails.make, attempts=10),
+    Kind(REPORT, reports.write_report),
+    Kind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
+    Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
+    Kind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),
+    Kind("purge", purge, every=timedelta(hours=1)),
+    Kind("email", mails.send_mail, attempts=mails.ATTEMPTS),
+)
+
+LISTENERS: Mapping[str, tuple[Listener, ...]] = {
+    "order.placed": (notifications.on_order_placed,),
+    "order.completed": (notifications.on_order_completed,),
+    "order.cancelled": (notifications.on_order_cancelled,),
+    "transfer.received": (notifications.on_transfer_received,),
+    "job.finished": (notifications.on_job_finished,),
+}
