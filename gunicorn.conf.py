@@ -22,7 +22,7 @@ from app.cli import welcome
 from app.config import ConfigError, load_settings
 from app.core.errors import ServiceUnavailable
 from app.core.http.headers import SECURITY
-from app.core.http.request_body import MULTIPART_OVERHEAD, PIECE
+from app.core.http.request_body import CHUNK_SIZE, MULTIPART_OVERHEAD
 from app.extensions import db
 
 try:
@@ -32,7 +32,7 @@ except ConfigError as error:
 
 
 def cores() -> int:
-    """Give how many cores this process may use: those it is bound to, or its container's quota (cgroup v2)."""
+    """Return how many cores this process may use: those it is bound to, or its container's quota (cgroup v2)."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -62,7 +62,7 @@ def has_request(conn: Any) -> bool:
 
 
 def throw_away(conn: Any) -> bool:
-    """Let in what nobody has read of a request's body, and tell whether that was all of it.
+    """Let in what nobody has read of a request's body, and return whether that was all of it.
 
     Who is refused while still sending would see the connection break and not the answer; a proxy makes a 503 of that.
     """
@@ -70,8 +70,8 @@ def throw_away(conn: Any) -> bool:
     if getattr(body.reader, "length", None) != 0:
         conn.sock.settimeout(LET_IN_SECONDS)
         try:
-            while piece := body.read(PIECE):
-                left -= len(piece)
+            while chunk := body.read(CHUNK_SIZE):
+                left -= len(chunk)
                 if left < 0 or time.monotonic() > until:
                     return False
         except Exception:  # Too slow, gone, or not what it has announced.
@@ -95,7 +95,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().init_process()
 
     def seconds_awake(self) -> float:
-        """Give for how long the process has been awake. The main thread looks once a second; a freeze is more."""
+        """Return for how long the process has been awake. The main thread looks once a second; a freeze is more."""
         seconds, until = self.awake
         return seconds + min(time.monotonic() - until, LOOK)
 
@@ -106,7 +106,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().notify()
 
     def connections(self) -> int:
-        """Give how many there are, as far as is shown. Gunicorn counts one twice that breaks off in its answer."""
+        """Return how many there are, as far as is shown. Gunicorn counts one twice that breaks off in its answer."""
         shown: int = max(0, min(self.nr_conns, NOBODY - 1))
         return shown
 
@@ -132,7 +132,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return keep
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        """Tell whether the connection can have another request. Gunicorn's own lets in no more than 64 kB."""
+        """Return whether the connection can have another request. Gunicorn's own lets in no more than 64 kB."""
         return throw_away(conn) and keepalive
 
     def set_accept_enabled(self, enabled: bool) -> None:

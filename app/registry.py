@@ -11,7 +11,7 @@ from app.files import jobs as thumbnails
 from app.files import service as files
 from app.imports import service as imports
 from app.jobs import service as jobs
-from app.jobs.kinds import Kind, Run
+from app.jobs.kinds import JobKind, Run
 from app.jobs.runner import sweep_folders
 from app.notifications import jobs as mails
 from app.notifications import listeners as notifications
@@ -34,14 +34,14 @@ def purge(_run: Run) -> dict[str, int]:
 
 
 KINDS = (
-    Kind(imports.KIND, imports.perform_import, attempts=5),
-    Kind(thumbnails.KIND, thumbnails.make, attempts=10),
-    Kind(REPORT, reports.write_report),
-    Kind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
-    Kind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
-    Kind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),
-    Kind("purge", purge, every=timedelta(hours=1)),
-    Kind("email", mails.send_mail, attempts=mails.ATTEMPTS),
+    JobKind(imports.KIND, imports.perform_import, attempts=5),
+    JobKind(thumbnails.KIND, thumbnails.make, attempts=10),
+    JobKind(REPORT, reports.write_report),
+    JobKind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),
+    JobKind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
+    JobKind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),
+    JobKind("purge", purge, every=timedelta(hours=1)),
+    JobKind("email", mails.send_mail, attempts=mails.ATTEMPTS),
 )
 
 LISTENERS: Mapping[str, tuple[Listener, ...]] = {

@@ -31,7 +31,7 @@ PASSWORD = "Agora-demo-1"
 MEMBERS = {f"{role}@example.com": role for role in ("member", "moderator", "treasurer", "admin")}
 
 MONTHS = timedelta(days=180)
-BATCH = 5_000  # rows
+BATCH_SIZE = 5_000  # rows
 DEPOSIT = 50_000  # minor units
 
 POSTS = (
@@ -131,7 +131,7 @@ class _Books:
         members = [{"id": n, "kind": MEMBER, "user_id": user_id} for user_id, n in self.accounts.items()]
         _insert(Account, iter([{"id": 1, "kind": ISSUING, "user_id": None}, *members]))
         movements = self._movements(transfers)
-        while batch := list(islice(movements, BATCH)):
+        while batch := list(islice(movements, BATCH_SIZE)):
             for model in (Transfer, Entry, Memo):
                 rows = [row for made in batch for row in made[model]]
                 if rows:
@@ -185,7 +185,7 @@ def _make_orders(user_ids: list[int]) -> None:
 def _insert(
     model: type[Base], rows: Iterator[dict[str, Any]], progress: Callable[[int], None] = lambda _rows: None
 ) -> None:
-    while batch := list(islice(rows, BATCH)):
+    while batch := list(islice(rows, BATCH_SIZE)):
         db.session.execute(insert(model), batch)
         progress(len(batch))
 
@@ -197,12 +197,12 @@ def _count_on_after(table: str) -> None:
 
 
 def is_empty() -> bool:
-    """Tell whether the database has no members."""
+    """Return whether the database has no members."""
     return not db.session.scalar(select(func.count()).select_from(select(User.id).limit(1).subquery()))
 
 
 def is_present() -> bool:
-    """Tell whether the demo members can sign in."""
+    """Return whether the demo members can sign in."""
     first = email_key(next(iter(MEMBERS)))
     try:
         return db.session.scalar(select(User.id).where(User.email_key == first)) is not None

@@ -111,7 +111,7 @@ class Line:
 
 
 def _answers(selector: selectors.BaseSelector) -> Iterator[tuple[Line, bytes]]:
-    """Give each line whose answer is whole, with the answer's head, until there is silence."""
+    """Return each line whose answer is whole, with the answer's head, until there is silence."""
     while ready := selector.select(SILENCE):
         for key, _ in ready:
             line: Line = key.data
@@ -120,7 +120,7 @@ def _answers(selector: selectors.BaseSelector) -> Iterator[tuple[Line, bytes]]:
 
 
 def run(load: Load) -> Seen:
-    """Send the load, and give what came back."""
+    """Send the load, and return what came back."""
     selector = selectors.DefaultSelector()
     requests = itertools.cycle([request.encode() for request in load.requests])
     statuses: Counter[str] = Counter()

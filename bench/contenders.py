@@ -69,7 +69,7 @@ class Contender:
     database: Database
 
     def takes(self, _work: Work) -> bool:
-        """Tell whether it can do ``_work``."""
+        """Return whether it can do ``_work``."""
         return True
 
     def measure(self, work: Work, requests: list[str], seconds: float, connections: int) -> Sample:
@@ -90,7 +90,7 @@ class Pgbench:
     name: str = "pgbench"
 
     def takes(self, work: Work) -> bool:
-        """Tell whether ``work`` asks the database for anything."""
+        """Return whether ``work`` asks the database for anything."""
         return work.name in SCRIPTS
 
     def measure(self, work: Work, _requests: list[str], seconds: float, connections: int) -> Sample:

@@ -60,14 +60,14 @@ class Database:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Start a server, and give its address."""
+    """Start a server, and return its address."""
     with own_server(*SETTINGS) as address:
         yield address
 
 
 @contextmanager
 def broker() -> Iterator[str]:
-    """Start a Redis, and give its address; nobody takes from it what it is told."""
+    """Start a Redis, and return its address; nobody takes from it what it is told."""
     with TemporaryDirectory(prefix="agora-bench-") as name:
         Path(name).chmod(0o711)  # It may run as another user, who must find its own folder.
         redis = servers.redis(Path(name))

@@ -33,7 +33,7 @@ class Place:
     tokens: dict[int, str]
 
     def cost(self, path: str, member: int = 0) -> tuple[float, float]:
-        """Give what a request costs: CPU milliseconds of server and database, and the median latency."""
+        """Return what a request costs: CPU milliseconds of server and database, and the median latency."""
         requests = [request("GET", path, token=self.tokens.get(member, ""))]
         sample = self.agora.measure(READ, requests, 1.0, 4)
         if set(sample.seen.statuses) != {"200"}:
@@ -41,7 +41,7 @@ class Place:
         return 1000 / sample.rate(READ), sample.seen.p50
 
     def deep(self, path: str, rows: int, member: int = 0) -> str:
-        """Give the path of the page that begins after so many rows, found by walking there."""
+        """Return the path of the page that begins after so many rows, found by walking there."""
         return f"{path}?cursor={quote(cursors(self.agora, path, rows // 100, token=self.tokens.get(member, ''))[-1])}"
 
 
@@ -67,7 +67,7 @@ def _open(stack: ExitStack, address: str, size: Size) -> Place:
 
 
 def _pages(places: list[Place]) -> dict[str, list[str]]:
-    """Give the requests to both servers; a cursor is half-way down the table of each."""
+    """Return the requests to both servers; a cursor is half-way down the table of each."""
     posts = "/api/v1/posts"
     alike = {
         "page 1, not counted": f"{posts}?count=none",

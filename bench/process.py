@@ -8,7 +8,7 @@ PARENT, TIMES = 1, slice(11, 15)  # utime, stime, and of children that have ende
 
 
 def _stats() -> dict[int, list[str]]:
-    """Give the fields of every process, from its state on; its name, which may hold anything, is skipped."""
+    """Return the fields of every process, from its state on; its name, which may hold anything, is skipped."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -19,7 +19,7 @@ def _stats() -> dict[int, list[str]]:
 
 
 def tree(root: int) -> dict[int, list[str]]:
-    """Give the fields of ``root`` and of all that it has started, directly or not."""
+    """Return the fields of ``root`` and of all that it has started, directly or not."""
     stats = _stats()
     members = {root: stats[root]}
     grown = True
@@ -31,12 +31,12 @@ def tree(root: int) -> dict[int, list[str]]:
 
 
 def cpu_seconds(root: int) -> float:
-    """Give the user and system time of a whole tree; it only grows, since the time of the ended is their parents'."""
+    """Return the user and system time of a whole tree; it only grows, since the time of the ended is their parents'."""
     return sum(int(ticks) for stat in tree(root).values() for ticks in stat[TIMES]) / TICKS
 
 
 def memory(root: int) -> int:
-    """Give the memory of a whole tree in bytes: shared pages are shared out (PSS)."""
+    """Return the memory of a whole tree in bytes: shared pages are shared out (PSS)."""
     total = 0
     for pid in tree(root):
         try:

@@ -37,7 +37,7 @@ def machine() -> dict[str, Any]:
 
 
 def summary(plan: Plan, samples: Samples) -> Result:
-    """Give all figures of a run, each with one value for each round."""
+    """Return all figures of a run, each with one value for each round."""
     figures = {
         name: {work: _figures(BY_NAME[work], found) for work, found in works.items()} for name, works in samples.items()
     }
@@ -75,7 +75,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ratio(result: Result, peer: str, work: str) -> tuple[float, float, float] | None:
-    """Give how many times as much Agora does for a CPU second: median, least and most of the rounds."""
+    """Return how many times as much Agora does for a CPU second: median, least and most of the rounds."""
     figures = result["figures"]
     pair = [figures.get(name, {}).get(work, {}).get("per_cpu_second") for name in ("agora", peer)]
     if not all(pair) or 0 in pair[1]:

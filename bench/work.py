@@ -78,7 +78,7 @@ def request(method: str, path: str, *, token: str = "", body: Any = None, more: 
 
 
 def ask(served: Served, method: str, path: str, *, token: str = "", body: Any = None) -> Answer:
-    """Ask one thing, and give the answer."""
+    """Ask one thing, and return the answer."""
     connection = http.client.HTTPConnection(HOST, served.port, timeout=60)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if body is not None:
@@ -91,7 +91,7 @@ def ask(served: Served, method: str, path: str, *, token: str = "", body: Any = 
 
 
 def sign_in(agora: Served, member: int) -> str:
-    """Give a member's access token. It is Agora's, and the peers read the same one."""
+    """Return a member's access token. It is Agora's, and the peers read the same one."""
     credentials = {"email": f"member{member}@example.com", "password": PASSWORD}
     answer = ask(agora, "POST", "/auth/login", body=credentials)
     if answer.status != 200:
@@ -100,7 +100,7 @@ def sign_in(agora: Served, member: int) -> str:
 
 
 def cursors(served: Served, path: str, pages: int, *, token: str = "") -> list[str]:
-    """Walk a list for so many pages of 100 by a contender's own cursors, and give them."""
+    """Walk a list for so many pages of 100 by a contender's own cursors, and return them."""
     found: list[str] = []
     cursor = ""
     for _ in range(pages):
@@ -119,7 +119,7 @@ class Requests:
         self.post = {"title": "Surplus tomatoes", "content": "Come by with a basket. " * 20}
 
     def of(self, work: Work, contender: Served) -> list[str]:
-        """Give the requests of ``work``, in a random order that is the same every time."""
+        """Return the requests of ``work``, in a random order that is the same every time."""
         chance = random.Random(work.name)
         tokens = self.tokens
         match work.name:

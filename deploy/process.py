@@ -42,7 +42,7 @@ class Process:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether the program's first process is there."""
+        """Return whether the program's first process is there."""
         return self._running is not None and self._running.poll() is None
 
     def start(self) -> None:

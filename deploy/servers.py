@@ -39,7 +39,7 @@ http {{
 
 
 def user() -> int | None:
-    """Give the user that servers run as: None for one's own."""
+    """Return the user that servers run as: None for one's own."""
     return NOBODY if os.geteuid() == 0 else None
 
 
@@ -53,7 +53,7 @@ def private_folder(parent: Path, name: str) -> Path:
 
 
 def postgres(folder: Path, settings: Sequence[str] = ()) -> Process:
-    """Make the files of a PostgreSQL server below ``folder``, and give the server; it listens on a socket there."""
+    """Make the files of a PostgreSQL server below ``folder``, and return the server; it listens on a socket there."""
     home = private_folder(folder, "postgres")
     programs = _postgres_programs(home)
     make = [programs / "initdb", "-D", home / "data", "-U", "agora", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"]
@@ -89,7 +89,7 @@ def _postgres_programs(home: Path) -> Path:
 
 
 def redis(folder: Path) -> Process:
-    """Give a Redis that listens on a socket below ``folder``."""
+    """Return a Redis that listens on a socket below ``folder``."""
     home = private_folder(folder, "redis")
     program = shutil.which("redis-server")
     if program is None:
@@ -106,7 +106,7 @@ def redis(folder: Path) -> Process:
 
 
 def nginx(folder: Path, *, listen: str, web: Sequence[str]) -> Process:
-    """Give an Nginx that listens at ``listen`` and hands requests to the addresses ``web``."""
+    """Return an Nginx that listens at ``listen`` and hands requests to the addresses ``web``."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise RuntimeError("There is no Nginx. On Debian: apt install nginx-light")

@@ -32,7 +32,7 @@ OF_THE_MACHINE = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 
 
 def free_port() -> int:
-    """Give a port of the loopback that nobody listens on."""
+    """Return a port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -107,11 +107,11 @@ class Stack:
         return process
 
     def _web(self, name: str) -> Process:
-        """Give a web instance."""
+        """Return a web instance."""
         return self._own(name, "gunicorn", HOST=self.web_hosts[name], PORT=str(self.web_ports[name]))
 
     def _own(self, name: str, program: str, *arguments: str, **more: str) -> Process:
-        """Give a process of Agora's own."""
+        """Return a process of Agora's own."""
         return Process(
             name=name,
             command=[str(BIN / program), *arguments],
@@ -121,7 +121,7 @@ class Stack:
         )
 
     def run(self, program: str, *arguments: str) -> str:
-        """Run a program of Agora's environment to its end, and give its output. Raises RuntimeError if it fails."""
+        """Run a program of Agora's environment to its end, and return its output. Raises RuntimeError if it fails."""
         done = subprocess.run(  # noqa: S603
             [str(BIN / program), *arguments],
             cwd=ROOT,

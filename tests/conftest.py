@@ -119,7 +119,7 @@ def password_hash(session_app: Flask) -> str:
 
 @pytest.fixture
 def as_user(app: Flask, password_hash: str) -> AsUser:
-    """Make a member with a role, and give a client that is signed in as that member."""
+    """Make a member with a role, and return a client that is signed in as that member."""
     made = iter(range(1, 1000))
 
     def sign_in(role: str = "member", *, name: str | None = None, email: str | None = None) -> CheckedClient:
@@ -149,7 +149,7 @@ def use_token(client: CheckedClient, token: str | None) -> None:
 
 
 def ask_for_job(client: CheckedClient, kind: str = "purge", **params: Any) -> int:
-    """Queue a job of the member who is signed in as ``client``, and give its id."""
+    """Queue a job of the member who is signed in as ``client``, and return its id."""
     with client.application.app_context():
         return int(unit_of_work(lambda: jobs.enqueue(kind, user_id=client.user_id, params=params))["id"])
 
@@ -166,7 +166,7 @@ def work(app: Flask) -> Callable[[], None]:
 
 
 def due_events_and_jobs(app: Flask) -> list[int]:
-    """Deliver the events and do the jobs that are due now, each in a context of its own; give the jobs' ids."""
+    """Deliver the events and do the jobs that are due now, each in a context of its own; return the jobs' ids."""
     with app.app_context():
         outbox.deliver_all()
         due = select(Job.id).where(Job.status == QUEUED, Job.due_at <= clock.now()).order_by(Job.id)

@@ -133,6 +133,6 @@ def hostile_server() -> Iterator[Hostile]:
 
 
 def closed_port() -> str:
-    """Give an address at which nobody listens."""
+    """Return an address at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"

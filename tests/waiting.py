@@ -6,7 +6,7 @@ from typing import Any
 
 
 def until(condition: Callable[[], Any], within: float = 40) -> Any:
-    """Wait for others, and give what they have come to."""
+    """Wait for others, and return what they have come to."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         if found := condition():

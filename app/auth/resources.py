@@ -30,8 +30,8 @@ class Login(Resource):
     @endpoint(
         permission=Access.ANONYMOUS,
         body=CredentialsSchema,
-        prepare=service.check_credentials,
-        answer=TokensSchema,
+        before_transaction=service.check_credentials,
+        response=TokensSchema,
         errors=(Unauthorized,),
     )
     def post(self, _caller: Caller, *, user_id: int, new_hash: str | None) -> Any:
@@ -46,7 +46,7 @@ class Login(Resource):
 class Refresh(Resource):
     """Renewing tokens."""
 
-    @endpoint(permission=Access.REFRESH, answer=TokensSchema)
+    @endpoint(permission=Access.REFRESH, response=TokensSchema)
     def post(self, _caller: Caller) -> Any:
         """Spend a refresh token, sent as Bearer, for a new pair of tokens.
 
@@ -61,7 +61,7 @@ class Refresh(Resource):
 class Logout(Resource):
     """Signing out."""
 
-    @endpoint(permission=Access.SIGNED_IN, answer=MessageSchema)
+    @endpoint(permission=Access.SIGNED_IN, response=MessageSchema)
     def post(self, caller: Caller) -> Any:
         """Sign out: the tokens of this session are dead at once."""
         service.sign_out(caller)
@@ -71,7 +71,7 @@ class Logout(Resource):
 class Me(Resource):
     """The caller."""
 
-    @endpoint(permission=Access.SIGNED_IN, answer=AccountSchema)
+    @endpoint(permission=Access.SIGNED_IN, response=AccountSchema)
     def get(self, caller: Caller) -> Any:
         """Read your own account."""
         return caller.account
@@ -103,7 +103,7 @@ class SessionItem(Resource):
 class Permissions(Resource):
     """The table of roles."""
 
-    @endpoint(permission=Access.SIGNED_IN, answer=PermissionsSchema)
+    @endpoint(permission=Access.SIGNED_IN, response=PermissionsSchema)
     def get(self, caller: Caller) -> Any:
         """Read what each role may do, and what you may."""
         return {

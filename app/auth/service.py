@@ -43,15 +43,15 @@ LIVE_SESSION_ALONE = prepared(LIVE_SESSION.with_for_update(of=User))
 LIVE_SESSION_TO_REFRESH = LIVE_SESSION.with_only_columns(Session).with_for_update(of=Session)
 
 
-def authenticate(token: str, *, alone: bool) -> Caller:
-    """Give the caller of an access token: one query for session, user and role. Raises Unauthorized.
+def authenticate(token: str, *, for_update: bool) -> Caller:
+    """Return the caller of an access token: one query for session, user and role. Raises Unauthorized.
 
-    ``alone``: the caller's own row is about to be changed, and a lock that is strengthened later invites deadlocks.
+    ``for_update``: the caller's own row is about to be changed; a lock that is strengthened later invites deadlocks.
     """
     claims = tokens.read_token(token, audience=tokens.ACCESS)
     query = LIVE_SESSION
     if is_writing():
-        query = LIVE_SESSION_ALONE if alone else LIVE_SESSION_HELD
+        query = LIVE_SESSION_ALONE if for_update else LIVE_SESSION_HELD
     row = execute(query, _values(claims)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
@@ -63,7 +63,7 @@ def _values(claims: tokens.Claims) -> dict[str, Any]:
 
 
 def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str, Any]:
-    """Give the id of the active user with these credentials, and a better hash where today's is stronger.
+    """Return the id of the active user with these credentials, and a better hash where today's is stronger.
 
     Raises Unauthorized; a wrong password, an unknown user and a disabled one answer alike, in the same time.
     """
@@ -76,7 +76,7 @@ def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str,
 
 
 def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> dict[str, Any]:
-    """Begin a session of a user whose credentials were checked, and give its first pair of tokens."""
+    """Begin a session of a user whose credentials were checked, and return its first pair of tokens."""
     now = clock.now()
     user = _held_account(user_id)
     db.session.execute(delete(Session).where(Session.user_id == user_id, Session.expires_at <= now))
@@ -134,7 +134,7 @@ ACCOUNT = prepared(select(*SHOWN).where(User.id == bindparam("user_id")))
 
 
 def get_account(user_id: int) -> Record:
-    """Give a member's account."""
+    """Return a member's account."""
     return execute(ACCOUNT, {"user_id": user_id}).one()
 
 
@@ -144,7 +144,7 @@ def sign_out(caller: Caller) -> None:
 
 
 def _held_account(user_id: int) -> Record:
-    """Give the account of a member who is signing in, held until then. Raises Unauthorized for a disabled one."""
+    """Return the account of a member who is signing in, held until then. Raises Unauthorized for a disabled one."""
     query = select(*SHOWN).where(User.id == user_id, User.is_active).with_for_update(read=True, key_share=True)
     user = db.session.execute(query).one_or_none()
     if user is None:
@@ -153,7 +153,7 @@ def _held_account(user_id: int) -> Record:
 
 
 def list_sessions(caller: Caller) -> Query:
-    """Give the query of the caller's live sessions."""
+    """Return the query of the caller's live sessions."""
     shown: tuple[InstrumentedAttribute[Any], ...] = (
         Session.id,
         Session.created_at,
@@ -178,7 +178,7 @@ def end_other_sessions(caller: Caller) -> None:
 
 
 def purge_sessions() -> int:
-    """Erase the sessions that have expired, and give their number."""
+    """Erase the sessions that have expired, and return their number."""
     return rows_of(delete(Session).where(Session.expires_at <= clock.now()))
 
 

@@ -50,14 +50,14 @@ def access_token(user_id: int, session_id: int) -> str:
 
 
 def refresh_token(user_id: int, session_id: int, *, expires_at: datetime) -> tuple[str, str]:
-    """Make a refresh token that lives as long as its session; give it and its ``jti``."""
+    """Make a refresh token that lives as long as its session; return it and its ``jti``."""
     claims = {"sid": session_id, "aud": REFRESH}
     token = create_refresh_token(str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now())
     return token, str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
 
 def read_token(token: str, *, audience: str) -> Claims:
-    """Give what ``token`` says. Raises Unauthorized unless it is whole, alive, ours and of this audience."""
+    """Return what ``token`` says. Raises Unauthorized unless it is whole, alive, ours and of this audience."""
     try:
         claims = _verified(token, current_app.config["JWT_SECRET_KEY"], audience)
         if claims.expires_at <= time.time():  # as PyJWT itself asks
@@ -71,7 +71,7 @@ def read_token(token: str, *, audience: str) -> Claims:
 
 @lru_cache(MOST_REMEMBERED)
 def _verified(token: str, key: str, audience: str) -> Claims:
-    """Give the claims of a token that is ours; a refusal is not remembered.
+    """Return the claims of a token that is ours; a refusal is not remembered.
 
     A client sends the same token for an hour, and to verify it takes 90 us, as long as two queries. What was signed
     once stays so: all that time can change is its expiry, looked at above, and its session, which is in the database.

@@ -64,7 +64,7 @@ def load_settings(
     *,
     instance: Path | None = None,
 ) -> dict[str, Any]:
-    """Give all settings of the environment ``config_name`` (or of FLASK_ENV).
+    """Return all settings of the environment ``config_name`` (or of FLASK_ENV).
 
     Takes ``overrides``, which win over every other source, and the folder ``instance`` (by default the one beside
     ``wsgi.py``). Raises ConfigError with every reason why the service may not start.

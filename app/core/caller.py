@@ -10,7 +10,7 @@ from app.core.errors import Forbidden, Unauthorized
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: a signed-in member, or NOBODY, whose id is None and who has no permission."""
+    """Who is asking: a signed-in member, or ANONYMOUS, whose id is None and who has no permission."""
 
     id: int | None
     name: str = ""
@@ -20,7 +20,7 @@ class Caller:
     account: Any = None  # the member's own row, which was read to recognise the caller
 
     def may(self, permission: str) -> bool:
-        """Tell whether the caller has ``permission``."""
+        """Return whether the caller has ``permission``."""
         return permission in self.permissions
 
     def demand(self, permission: str) -> None:
@@ -36,16 +36,16 @@ class Caller:
         return self.id
 
 
-NOBODY = Caller(id=None)
+ANONYMOUS = Caller(id=None)
 
 EXTENSION = "agora-authenticate"
 CALLER = "agora.caller"  # where the log finds who has asked
 
 
 class Authenticator(Protocol):
-    """Gives the caller of a token, or raises Unauthorized. ``alone``: the caller's own row is about to be changed."""
+    """Returns the caller of a token, or raises Unauthorized. ``for_update``: the caller's own row will be changed."""
 
-    def __call__(self, token: str, *, alone: bool) -> Caller: ...  # noqa: D102
+    def __call__(self, token: str, *, for_update: bool) -> Caller: ...  # noqa: D102
 
 
 def init_app(app: Flask, authenticate: Authenticator) -> None:
@@ -54,7 +54,7 @@ def init_app(app: Flask, authenticate: Authenticator) -> None:
 
 
 def bearer_token() -> str | None:
-    """Give the token of the Authorization header (RFC 6750, section 2.1), or None where there is no such header."""
+    """Return the token of the Authorization header (RFC 6750, section 2.1), or None where there is no such header."""
     header: str | None = request.environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
@@ -64,11 +64,11 @@ def bearer_token() -> str | None:
     return token.strip()
 
 
-def recognise_caller(*, alone: bool = False) -> Caller:
-    """Give the caller that the request's token speaks for; NOBODY without one. Raises Unauthorized for a bad one."""
+def authenticate(*, for_update: bool = False) -> Caller:
+    """Return the caller of the request's token, ANONYMOUS without one. Raises Unauthorized for a bad one."""
     token = bearer_token()
     if token is None:
-        return NOBODY
-    caller = cast(Caller, current_app.extensions[EXTENSION](token, alone=alone))
+        return ANONYMOUS
+    caller = cast(Caller, current_app.extensions[EXTENSION](token, for_update=for_update))
     request.environ[CALLER] = caller
     return caller

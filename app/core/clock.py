@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Give the present moment, with its time zone (UTC)."""
+    """Return the present moment, with its time zone (UTC)."""
     return datetime.now(UTC)

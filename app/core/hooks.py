@@ -1,4 +1,4 @@
-"""Hooks: how an earlier room reaches a later one at once, inside the transaction."""
+"""Hooks: how an earlier feature reaches a later one at once, inside the transaction."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Hook(Generic[T]):
-    """A moment that other rooms wait for. A listener may refuse what is about to happen by raising an AppError."""
+    """A moment that other features wait for. A listener may refuse what is about to happen by raising an AppError."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[T], None]] = []

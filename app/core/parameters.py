@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Kind:
+class FieldType:
     """A kind of value: how its text is read (raising ValueError with a reason), and its JSON schema."""
 
     parse: Callable[[str], Any]
@@ -33,16 +33,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A query parameter: its name, what it means, and the kind of its value."""
+    """A query parameter: its name, what it means, and the type of its value."""
 
     name: str
     meaning: str
-    kind: Kind
+    type: FieldType
     permission: str | None = None
 
 
 def read_parameters(known: Iterable[Parameter], caller: Caller) -> dict[str, Any]:
-    """Give the values of the query parameters that were sent.
+    """Return the values of the query parameters that were sent.
 
     Raises BadRequest for one that is not ``known``, or not to this caller, and for one sent twice or of a bad value.
     """
@@ -58,7 +58,7 @@ def read_parameters(known: Iterable[Parameter], caller: Caller) -> dict[str, Any
             errors[name] = ["Given more than once."]
             continue
         try:
-            values[name] = by_name[name].kind.parse(texts[0])
+            values[name] = by_name[name].type.parse(texts[0])
         except ValueError as error:
             errors[name] = [str(error)]
     if errors:
@@ -99,7 +99,7 @@ def _text(text: str) -> str:
     return text
 
 
-def one_of(*choices: str) -> Kind:
+def one_of(*choices: str) -> FieldType:
     """The kind of a value that is one of a few words."""
 
     def parse(text: str) -> str:
@@ -107,10 +107,10 @@ def one_of(*choices: str) -> Kind:
             raise ValueError(f"Must be one of {', '.join(choices)}.")
         return text
 
-    return Kind(parse, {"type": "string", "enum": list(choices)})
+    return FieldType(parse, {"type": "string", "enum": list(choices)})
 
 
-def list_of(kind: Kind, most: int) -> Kind:
+def list_of(kind: FieldType, most: int) -> FieldType:
     """The kind of up to ``most`` different values, separated by commas."""
 
     def parse(text: str) -> list[Any]:
@@ -122,18 +122,18 @@ def list_of(kind: Kind, most: int) -> Kind:
     items = kind.json_schema
     if "pattern" in items:
         items = {**items, "pattern": items["pattern"].replace(r"\u0000", r"\u0000,")}
-    return Kind(parse, {"type": "array", "items": items, "minItems": 1, "maxItems": most, "uniqueItems": True})
+    return FieldType(parse, {"type": "array", "items": items, "minItems": 1, "maxItems": most, "uniqueItems": True})
 
 
-PAGE_NUMBER = Kind(_page_number, {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER})
-WHOLE_NUMBER = Kind(_integer, {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
-TRUE_OR_FALSE = Kind(_boolean, {"type": "boolean"})
-MOMENT = Kind(_timestamp, {"type": "string", "format": "date-time"})
-SHORT_TEXT = Kind(_text, {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": NOT_BLANK})
+PAGE_NUMBER = FieldType(_page_number, {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER})
+WHOLE_NUMBER = FieldType(_integer, {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
+TRUE_OR_FALSE = FieldType(_boolean, {"type": "boolean"})
+MOMENT = FieldType(_timestamp, {"type": "string", "format": "date-time"})
+SHORT_TEXT = FieldType(_text, {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": NOT_BLANK})
 
 
-def kind_of(field: fields.Field[Any]) -> Kind:
-    """Give the kind of value that a schema's field is compared with."""
+def type_of(field: fields.Field[Any]) -> FieldType:
+    """Return the kind of value that a schema's field is compared with."""
     match field:
         case Choice():
             return one_of(*field.choices)

@@ -125,7 +125,7 @@ class Schema(MarshmallowSchema):
 
     @classmethod
     def sees_private(cls, _item: Any, _caller: Caller) -> bool:
-        """Tell whether ``caller`` sees the private fields of ``item``."""
+        """Return whether ``caller`` sees the private fields of ``item``."""
         return True
 
 
@@ -135,7 +135,7 @@ def _loader(schema: type[Schema]) -> Schema:
 
 
 def load(schema: type[Schema], value: Any, *, partial: bool = False) -> dict[str, Any]:
-    """Give the validated fields of a JSON ``value``; with ``partial`` none is required and absent ones stay absent.
+    """Return the validated fields of a JSON ``value``; with ``partial`` none is required and absent ones stay absent.
 
     Raises ValidationFailed with flat field names, like ``lines.0.quantity``.
     """
@@ -156,14 +156,14 @@ def _flat(messages: Any, prefix: str = "") -> dict[str, list[str]]:
 
 
 def dump_all(schema: type[Schema], items: Sequence[Any], caller: Caller) -> list[dict[str, Any]]:
-    """Give the representations of ``items``, all of one kind, that ``caller`` sees."""
+    """Return the representations of ``items``, all of one kind, that ``caller`` sees."""
     if items and isinstance(items[0], Row) and not schema.private and not _nested(schema):
         return list(map(_row_reader(schema, items[0]._fields), items))
     return [dump(schema, item, caller) for item in items]
 
 
 def dump(schema: type[Schema], item: Any, caller: Caller) -> dict[str, Any]:
-    """Give the representation of ``item`` (a row, an entity or a mapping) that ``caller`` sees."""
+    """Return the representation of ``item`` (a row, an entity or a mapping) that ``caller`` sees."""
     whole = not schema.private or schema.sees_private(item, caller)
     if isinstance(item, Row):  # Its columns are read by name in a quarter of the time that its attributes take.
         values = _reader(schema, whole, from_mapping=True)(item._mapping)

@@ -34,17 +34,17 @@ class _Undone(Exception):
         self.result = result
 
 
-def unit_of_work(work: Callable[[], T], *, isolated: bool = False) -> T:
+def unit_of_work(work: Callable[[], T], *, snapshot: bool = False) -> T:
     """Run ``work`` in one transaction and give its result: all of it is kept, or nothing.
 
-    With ``isolated``, all that it reads is of one moment.
+    With ``snapshot``, all that it reads is of one moment.
 
     A transaction that the database refuses for another one's sake is run again, up to three times; so ``work`` does
     nothing but work on the database. An error rolls back, except one that ``keeps_changes``.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _attempt(work, isolated=isolated)
+            return _attempt(work, snapshot=snapshot)
         except DBAPIError as error:
             if attempt == ATTEMPTS or getattr(error.orig, "pgcode", None) not in RETRIED:
                 raise
@@ -53,18 +53,18 @@ def unit_of_work(work: Callable[[], T], *, isolated: bool = False) -> T:
 
 
 def is_writing() -> bool:
-    """Tell whether a unit of work is under way."""
+    """Return whether a unit of work is under way."""
     return "after_commit" in g
 
 
-def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
+def _attempt(work: Callable[[], T], *, snapshot: bool) -> T:
     release(db)  # What was read before belongs to the reading engine.
     here, engine = g._get_current_object(), db.engine
     connection = here.connection = engine.connect()
     actions: list[Callable[[], None]] = []
     here.after_commit = actions
     try:
-        if isolated and engine.dialect.name == "postgresql":
+        if snapshot and engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ")
         connection.begin()
         try:
@@ -85,7 +85,7 @@ def _attempt(work: Callable[[], T], *, isolated: bool) -> T:
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
+def snapshot() -> Iterator[None]:
     """Read, inside the block, all as of one moment, however long it takes, without keeping anyone from writing.
 
     PostgreSQL does so in REPEATABLE READ, SQLite in any transaction that reads from its write-ahead log.
@@ -160,7 +160,7 @@ def insert_on_conflict(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
 
 
 def rows_of(statement: Delete | Update) -> int:
-    """Execute a DELETE or UPDATE, and give the number of its rows."""
+    """Execute a DELETE or UPDATE, and return the number of its rows."""
     result = cast("CursorResult[Any]", db.session.execute(statement))
     return result.rowcount
 

@@ -44,7 +44,7 @@ class EntryPointsSchema(Schema):
 class Root(Resource):
     """The way in."""
 
-    @endpoint(permission=Access.ANONYMOUS, answer=EntryPointsSchema)
+    @endpoint(permission=Access.ANONYMOUS, response=EntryPointsSchema)
     def get(self, _caller: Caller) -> Any:
         """List the entry points."""
         paths = {

@@ -24,7 +24,7 @@ SHOWN_INLINE = {**{media_type: media_type for media_type in PICTURES}, "text/pla
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 PUBLIC = "public, max-age=300"  # A product may show another picture, or none, at any time.
 
-BYTES = endpoint(permission=Access.PUBLIC, media_type="*/*", other_status=206, in_parts=True, errors=(NotFound,))
+BYTES = endpoint(permission=Access.PUBLIC, media_type="*/*", other_status=206, accepts_ranges=True, errors=(NotFound,))
 
 
 class FileList(Resource):
@@ -38,8 +38,8 @@ class FileList(Resource):
     @endpoint(
         permission="file:write",
         upload=True,
-        prepare=service.store_upload,
-        answer=FileSchema,
+        before_transaction=service.store_upload,
+        response=FileSchema,
         status=201,
         location="/api/v1/files/{id}",
     )
@@ -51,12 +51,12 @@ class FileList(Resource):
 class FileItem(Resource):
     """One of the caller's files."""
 
-    @endpoint(permission="file:read", answer=FileSchema, errors=(NotFound,))
+    @endpoint(permission="file:read", response=FileSchema, errors=(NotFound,))
     def get(self, caller: Caller, file_id: int) -> Any:
         """Read about one of your files."""
         return service.get_file(caller, file_id)
 
-    @endpoint(permission="file:write", target=service.own_file, status=204, errors=(NotFound, Conflict))
+    @endpoint(permission="file:write", load=service.own_file, status=204, errors=(NotFound, Conflict))
     def delete(self, _caller: Caller, file: File) -> None:
         """Delete one of your files, unless something needs it: 409 `file_in_use`."""
         service.delete_file(file)

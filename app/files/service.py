@@ -31,7 +31,7 @@ file_deleting: Hook[File] = Hook()
 
 
 def url_of(file_id: Any, what: str = "content") -> ColumnElement[Any]:
-    """Give the SQL of the URL at which a file's bytes are; NULL where ``file_id`` is."""
+    """Return the SQL of the URL at which a file's bytes are; NULL where ``file_id`` is."""
     return literal("/api/v1/files/") + cast(file_id, String) + literal(f"/{what}")
 
 
@@ -48,12 +48,12 @@ THUMBNAIL_URL = case((File.thumbnail_key.is_not(None), url_of(File.id, "thumbnai
 
 
 def list_files(caller: Caller) -> Query:
-    """Give the query of the caller's files."""
+    """Return the query of the caller's files."""
     return select(*OWN, THUMBNAIL_URL).where(File.user_id == caller.member_id)
 
 
 def get_file(caller: Caller, file_id: int) -> Record:
-    """Give one of the caller's files. Raises NotFound."""
+    """Return one of the caller's files. Raises NotFound."""
     return _found(list_files(caller).where(File.id == file_id))
 
 
@@ -65,7 +65,7 @@ def _found(query: Query) -> Record:
 
 
 def store_upload(_caller: Caller, upload: Upload) -> dict[str, Any]:
-    """Store the bytes of an upload, before the transaction, and give the fields of its row."""
+    """Store the bytes of an upload, before the transaction, and return the fields of its row."""
     content_type = sniff(upload.content, upload.name)
     return {
         "name": upload.name,
@@ -87,7 +87,7 @@ def create_file(caller: Caller, **fields: Any) -> Record:
 
 
 def get_content(caller: Caller, file_id: int) -> Record:
-    """Tell where the bytes of a file are: one of the caller's, or what a product shows. Raises NotFound."""
+    """Return where the bytes of a file are: one of the caller's, or what a product shows. Raises NotFound."""
     seen = or_(File.is_public, File.user_id == caller.id)
     columns = (File.name, File.content_type, File.size, File.sha256, File.is_public)
     keys = (File.storage_key, File.thumbnail_key, File.thumbnail_size)
@@ -95,7 +95,7 @@ def get_content(caller: Caller, file_id: int) -> Record:
 
 
 def own_file(caller: Caller, file_id: int) -> File:
-    """Give one of the caller's files, locked, to be deleted. Raises NotFound."""
+    """Return one of the caller's files, locked, to be deleted. Raises NotFound."""
     own = select(File).where(File.id == file_id, File.user_id == caller.member_id)
     file = db.session.scalars(own.with_for_update()).one_or_none()
     if file is None:
@@ -137,7 +137,7 @@ def _thumbnail_of(key: str) -> bytes | None:
 
 
 def sweep() -> int:
-    """Remove the bytes of deleted files, and give their number. Runs outside of a unit of work."""
+    """Remove the bytes of deleted files, and return their number. Runs outside of a unit of work."""
     kept = {BYTES: File.storage_key, THUMBNAILS: File.thumbnail_key}
 
     def named(folder: str, keys: list[str]) -> set[str]:

@@ -19,11 +19,11 @@ SIGNATURES = {
 MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,80}")
 NOT_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 HEAD = 4096  # bytes
-PIECE = 65_536  # bytes
+CHUNK_SIZE = 65_536  # bytes
 
 
 def sniff(content: IO[bytes], name: str) -> str:
-    """Give the media type of ``content``; ``name`` only tells CSV from other text."""
+    """Return the media type of ``content``; ``name`` only tells CSV from other text."""
     content.seek(0)
     head = content.read(HEAD)
     for media_type, signature in SIGNATURES.items():
@@ -35,12 +35,12 @@ def sniff(content: IO[bytes], name: str) -> str:
 
 
 def _is_text(content: IO[bytes]) -> bool:
-    """Tell whether all of it is UTF-8 without control characters; a byte order mark may begin it."""
+    """Return whether all of it is UTF-8 without control characters; a byte order mark may begin it."""
     content.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        while piece := content.read(PIECE):
-            if NOT_TEXT.search(decoder.decode(piece)):
+        while chunk := content.read(CHUNK_SIZE):
+            if NOT_TEXT.search(decoder.decode(chunk)):
                 return False
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -49,7 +49,7 @@ def _is_text(content: IO[bytes]) -> bool:
 
 
 def _by_signature(head: bytes) -> str:
-    """Give what some known signature says of binary content; pictures have had to show theirs already."""
+    """Return what some known signature says of binary content; pictures have had to show theirs already."""
     try:
         found = str(puremagic.from_string(head, mime=True))
     except (puremagic.PureError, ValueError):

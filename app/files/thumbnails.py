@@ -15,7 +15,7 @@ MEDIA_TYPE = "image/webp"
 
 
 def thumbnail(content: IO[bytes]) -> bytes | None:
-    """Give a WebP picture of at most 320 by 320 pixels, upright, of the first frame, without metadata.
+    """Return a WebP picture of at most 320 by 320 pixels, upright, of the first frame, without metadata.
 
     None for what is no picture of the FORMATS, is broken, or has more than MAX_PIXELS: that is read off its head,
     before anything is decoded.

@@ -47,7 +47,7 @@ def _has(token: str) -> bool:
 
 
 def _is_local(environ: dict[str, Any]) -> bool:
-    """Tell whether this machine asks, and not for somebody else."""
+    """Return whether this machine asks, and not for somebody else."""
     peer = environ.get(TRUE_PEER, environ).get("REMOTE_ADDR")
     if not peer or any(name in environ for name in FORWARDED):
         return False
@@ -58,7 +58,7 @@ class Exposition:
     """All figures, in the shape that prometheus-client writes."""
 
     def collect(self) -> Iterator[Metric]:
-        """Give the families of figures. While the database is away, those from it are left out."""
+        """Return the families of figures. While the database is away, those from it are left out."""
         counted: Metrics = current_app.extensions[EXTENSION]
         yield from _answers(counted)
         yield from _processes(counted)
@@ -83,7 +83,7 @@ def _answers(counted: Metrics) -> Iterator[Metric]:
 
 
 def _processes(counted: Metrics) -> Iterator[Metric]:
-    """Give what the web processes use, each by its number, which its successor takes over, and the sums of pools."""
+    """Return what the web processes use, each by its number, which its successor takes over, and the sums of pools."""
     families: dict[str, Metric] = {}
     pools: dict[str, tuple[float, float]] = {}
     for number, pid, of_process in counted.processes():
@@ -125,7 +125,7 @@ def _jobs() -> list[Metric]:
 
 
 def _last_signs() -> list[Metric]:
-    """Tell how long the oldest due job and the oldest event wait, and when a worker was seen, by one statement."""
+    """Return how long the oldest due job and the oldest event wait, and when a worker was seen, by one statement."""
     now = clock.now()
     due = select(func.min(Job.due_at)).where(Job.status == QUEUED, Job.due_at <= now).scalar_subquery()
     event = select(Event.created_at).order_by(Event.id).limit(1).scalar_subquery()

@@ -18,7 +18,7 @@ from app.health.schemas import HealthSchema, ReadinessSchema
 class Health(Resource):
     """Is the process alive?"""
 
-    @endpoint(permission=Access.ANONYMOUS, answer=HealthSchema)
+    @endpoint(permission=Access.ANONYMOUS, response=HealthSchema)
     def get(self, _caller: Caller) -> Any:
         """Tell that the process answers. Touches nothing else."""
         return {"status": "healthy"}
@@ -27,9 +27,9 @@ class Health(Resource):
 class Readiness(Resource):
     """Is the service ready for work?"""
 
-    @endpoint(permission=Access.ANONYMOUS, answer=ReadinessSchema, other_status=503)
+    @endpoint(permission=Access.ANONYMOUS, response=ReadinessSchema, other_status=503)
     def get(self, _caller: Caller) -> Response:
-        """Tell whether the database and its migrations are there: 503 with the same body if not."""
+        """Return whether the database and its migrations are there: 503 with the same body if not."""
         answer = service.readiness()
         if answer["status"] == "healthy":
             return json_response(answer)

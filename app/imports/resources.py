@@ -16,7 +16,7 @@ class ImportList(Resource):
     @endpoint(
         permission="product:write",
         body=ImportSchema,
-        answer=JobSchema,
+        response=JobSchema,
         status=202,
         location="/api/v1/jobs/{id}",
     )

@@ -34,13 +34,13 @@ from app.users.service import user_deleting
 KIND = "import"
 KINDS = ("products",)
 VALIDATE, ATOMIC, PARTIAL = MODES = ("validate", "atomic", "partial")
-BATCH = 500  # rows that are written at once
+BATCH_SIZE = 500  # rows that are written at once
 
 Batch = list[tuple[int, dict[str, Any]]]
 
 
 def create_import(caller: Caller, *, kind: str, file_id: int, mode: str) -> dict[str, Any]:
-    """Ask for an import of one of the caller's files; give its job. Raises ValidationFailed for another's file."""
+    """Ask for an import of one of the caller's files; return its job. Raises ValidationFailed for another's file."""
     try:
         files.get_file(caller, file_id)
     except NotFound:
@@ -69,7 +69,7 @@ def _file(run: Run) -> Record:
 
 
 def _check(run: Run, key: str, *, good: Path, bad: Path) -> tuple[int, int]:
-    """Read the file; keep its good rows and what is wrong with the others; give the numbers of all and of the bad."""
+    """Read the file; keep its good rows and what is wrong with the others; return the numbers of all and of the bad."""
     rows = wrong = 0
     sent = run.folder / "sent"
     with sent.open("wb") as copy:
@@ -96,7 +96,7 @@ class _Writer:
         self.created = 0
 
     def write(self, good: Path, *, total: int) -> int:
-        """Write all rows in one transaction, or batch by batch; give the number of products that this job has made."""
+        """Write all rows in one transaction, or batch by batch; return how many products this job has made."""
         self.run.progress(self.checked, self.checked + total)
         if self.run.params["mode"] == ATOMIC:
             unit_of_work(partial(self._write_all, good))
@@ -120,7 +120,7 @@ class _Writer:
         self.created = known.made
 
     def _claimed(self) -> Import:
-        """Give what is known of the file, locked; its owner is held, so that nobody is deleted meanwhile."""
+        """Return what is known of the file, locked; its owner is held, so that nobody is deleted meanwhile."""
         owner = select(User.id).where(User.id == self.run.user_id, User.deleted_at.is_(None))
         if db.session.scalar(owner.with_for_update(read=True, key_share=True)) is None:
             raise JobFailed("owner_gone", "The account has been deleted.")
@@ -139,7 +139,7 @@ class _Writer:
 
 def _batches(good: Path) -> Iterator[Batch]:
     with good.open("rb") as lines:
-        while batch := [orjson.loads(line) for line in islice(lines, BATCH)]:
+        while batch := [orjson.loads(line) for line in islice(lines, BATCH_SIZE)]:
             yield batch
 
 

@@ -61,7 +61,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Give the rows of the file at ``path``, one by one; blank lines are none. Raises JobFailed for a bad header."""
+    """Return the rows of the file at ``path``, one by one; blank lines are none. Raises JobFailed for a bad header."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
         reader = csv.reader(text, strict=True)
         header = _header(reader)

@@ -6,10 +6,10 @@ from flask import Flask
 
 from app.extensions import celery
 from app.jobs import tasks
-from app.jobs.kinds import EXTENSION, Kind
+from app.jobs.kinds import EXTENSION, JobKind
 
 
-def init_app(app: Flask, kinds: Iterable[Kind]) -> None:
+def init_app(app: Flask, kinds: Iterable[JobKind]) -> None:
     """Let the workers of ``app`` do jobs of these ``kinds``, and the scheduler look after them."""
     app.extensions[EXTENSION] = {kind.name: kind for kind in kinds}
     tick = {"task": tasks.tick.name, "schedule": tasks.TICK, "options": {"expires": tasks.TICK}}

@@ -61,7 +61,7 @@ class Run:
     file: "ResultFile | None" = None
 
     def progress(self, done: int, total: int | None = None) -> None:
-        """Tell how much is done, of how much. Costs nothing: a thread stores it once a second.
+        """Return how much is done, of how much. Costs nothing: a thread stores it once a second.
 
         Raises JobCancelled or JobLost when the work must stop.
         """
@@ -76,7 +76,7 @@ Perform = Callable[[Run], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True)
-class Kind:
+class JobKind:
     """A kind of job.
 
     ``perform`` does it: it may be called again for the same job, after the death of a worker, and then goes on where
@@ -90,11 +90,11 @@ class Kind:
     every: timedelta | None = None
 
 
-def kind_of(name: str) -> Kind | None:
-    """Give the kind of that name; None for one that this version of the code does not know."""
-    return cast("Kind | None", current_app.extensions[EXTENSION].get(name))
+def kind_of(name: str) -> JobKind | None:
+    """Return the kind of that name; None for one that this version of the code does not know."""
+    return cast("JobKind | None", current_app.extensions[EXTENSION].get(name))
 
 
-def timetable() -> list[Kind]:
-    """Give the kinds that are done again and again."""
+def timetable() -> list[JobKind]:
+    """Return the kinds that are done again and again."""
     return [kind for kind in current_app.extensions[EXTENSION].values() if kind.every]

@@ -39,7 +39,7 @@ class Job(Created):
     request_id: Mapped[str | None] = mapped_column(text_type(128))
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     due_at: Mapped[datetime]
-    rung_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     done: Mapped[int] = mapped_column(default=0)

@@ -36,7 +36,7 @@ class JobList(Resource):
 class JobItem(Resource):
     """One of the caller's jobs."""
 
-    @endpoint(permission="job:read", answer=JobSchema, errors=(NotFound,))
+    @endpoint(permission="job:read", response=JobSchema, errors=(NotFound,))
     def get(self, caller: Caller, job_id: int) -> Any:
         """Watch a job."""
         return service.get_job(caller, job_id)
@@ -45,7 +45,7 @@ class JobItem(Resource):
 class JobResult(Resource):
     """The file that a job has made."""
 
-    @endpoint(permission="job:read", media_type="*/*", in_parts=True, errors=(NotFound, Gone))
+    @endpoint(permission="job:read", media_type="*/*", accepts_ranges=True, errors=(NotFound, Gone))
     def get(self, caller: Caller, job_id: int) -> Response:
         """Fetch what a job has made: a report, or the list of an import's bad rows. 410 after 7 days."""
         result = service.get_result(caller, job_id)
@@ -60,7 +60,7 @@ class JobResult(Resource):
 class JobCancellation(Resource):
     """The end of a job before its time."""
 
-    @endpoint(permission="job:write", target=service.own_job, answer=JobSchema, errors=(NotFound, Conflict))
+    @endpoint(permission="job:write", load=service.own_job, response=JobSchema, errors=(NotFound, Conflict))
     def post(self, caller: Caller, job: Job) -> Any:
         """Cancel a job. One that runs stops within a few seconds, and is `cancelled` then. 409 `job_finished`."""
         return service.cancel_job(caller, job)

@@ -26,7 +26,7 @@ from app.core.clients import storage
 from app.core.http.error_handler import as_unavailable
 from app.core.unit_of_work import rows_of, unit_of_work
 from app.extensions import db
-from app.jobs.kinds import JobCancelled, JobFailed, JobLost, JobPutOff, Kind, Run, kind_of
+from app.jobs.kinds import JobCancelled, JobFailed, JobKind, JobLost, JobPutOff, Run, kind_of
 from app.jobs.models import CANCELLED, FAILED, MESSAGE_LENGTH, QUEUED, RUNNING, SUCCEEDED, Job
 from app.jobs.service import RESULTS, tell
 
@@ -53,7 +53,7 @@ def run(job_id: int) -> None:
         _attempt(kind, attempt)
 
 
-def _attempt(kind: Kind, run: Run) -> None:
+def _attempt(kind: JobKind, run: Run) -> None:
     try:
         _finish(run, **_perform(kind, run))
     except JobLost:
@@ -67,8 +67,8 @@ def _attempt(kind: Kind, run: Run) -> None:
         _try_again(kind, run, error=(away.code, away.message) if away else UNEXPECTED)
 
 
-def _perform(kind: Kind, run: Run) -> dict[str, Any]:
-    """Do the job, and give how it has ended."""
+def _perform(kind: JobKind, run: Run) -> dict[str, Any]:
+    """Do the job, and return how it has ended."""
     try:
         with _kept_alive(run):
             result = kind.perform(run)
@@ -84,7 +84,7 @@ def _perform(kind: Kind, run: Run) -> dict[str, Any]:
     return {"status": SUCCEEDED, "result": result, "file": file}
 
 
-def _claim(job_id: int) -> tuple[Job, Kind] | None:
+def _claim(job_id: int) -> tuple[Job, JobKind] | None:
     """Take the job if it is due and nobody has it; one that cannot or need not be done ends here."""
     now = clock.now()
     free = or_(
@@ -147,7 +147,7 @@ def _renew(run: Run) -> None:
 
 
 def _store(run: Run) -> dict[str, Any]:
-    """Keep the file that the job has made, before the transaction that says so; give what names it."""
+    """Keep the file that the job has made, before the transaction that says so; return what names it."""
     if run.file is None:
         return {}
     with run.file.path.open("rb") as content:
@@ -188,19 +188,19 @@ def _finish(
     unit_of_work(work)
 
 
-def _try_again(kind: Kind, run: Run, *, error: tuple[str, str]) -> None:
+def _try_again(kind: JobKind, run: Run, *, error: tuple[str, str]) -> None:
     """Put the job back, for ever later, or give it up for this ``error``."""
     if run.attempt >= kind.attempts:
         _finish(run, status=FAILED, error=error)
         return
-    back = {"status": QUEUED, "due_at": clock.now() + pause_after(run.attempt), "rung_at": None}
+    back = {"status": QUEUED, "due_at": clock.now() + pause_after(run.attempt), "published_at": None}
     unit_of_work(
         lambda: rows_of(update(Job).where(_mine(run)).values(back).execution_options(synchronize_session=False))
     )
 
 
 def sweep_folders() -> int:
-    """Remove the folders that killed workers have left on this machine, and give their number."""
+    """Remove the folders that killed workers have left on this machine, and return their number."""
     removed = 0
     for folder in Path(gettempdir()).glob(f"{FOLDER}*"):
         with suppress(OSError):  # Another sweeper was faster, or it is another user's.

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, updat
 
 from app.core import clock
 from app.core.background import outbox
-from app.core.background.dispatcher import ring
+from app.core.background.dispatcher import publish
 from app.core.caller import Caller
 from app.core.clients import storage
 from app.core.db.base import Query, Record
@@ -22,7 +22,7 @@ from app.users.models import User
 from app.users.service import user_deleting
 
 RUN = "jobs.run"
-RING_AGAIN = timedelta(seconds=30)  # after which a bell that nobody has answered counts as lost
+REPUBLISH_AFTER = timedelta(seconds=30)  # after which a bell that nobody has answered counts as lost
 RESULTS_KEPT = timedelta(days=7)
 RESULTS = "results"  # the folder of what jobs have made
 WORKER = "worker"
@@ -45,7 +45,7 @@ SHOWN = (
 
 
 def enqueue(kind: str, *, user_id: int | None = None, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Ask for a job, as part of the unit of work under way, and give it as it is shown.
+    """Ask for a job, as part of the unit of work under way, and return it as it is shown.
 
     Takes the name of its kind, its owner (None: the service itself), and what its function needs to know, as JSON.
     """
@@ -57,15 +57,15 @@ def enqueue(kind: str, *, user_id: int | None = None, params: Mapping[str, Any] 
         "request_id": request_id(),
         "created_at": now,
         "due_at": now,
-        "rung_at": now,
+        "published_at": now,
     }
     job = db.session.execute(insert(Job).values(values).returning(*SHOWN)).one()
-    ring(RUN, job.id)
+    publish(RUN, job.id)
     return shown(job)
 
 
 def shown(job: Record) -> dict[str, Any]:
-    """Give a job as its owner sees it."""
+    """Return a job as its owner sees it."""
     error = {"code": job.error_code, "message": job.error_message} if job.error_code else None
     return {
         **{name: getattr(job, name) for name in ("id", "kind", "status", "result", "created_at", "started_at")},
@@ -77,17 +77,17 @@ def shown(job: Record) -> dict[str, Any]:
 
 
 def all_shown(jobs: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give jobs as their owner sees them."""
+    """Return jobs as their owner sees them."""
     return [shown(job) for job in jobs]
 
 
 def list_jobs(caller: Caller) -> Query:
-    """Give the query of the caller's jobs."""
+    """Return the query of the caller's jobs."""
     return select(*SHOWN).where(Job.user_id == caller.member_id)
 
 
 def get_job(caller: Caller, job_id: int) -> dict[str, Any]:
-    """Give one of the caller's jobs. Raises NotFound."""
+    """Return one of the caller's jobs. Raises NotFound."""
     job = db.session.execute(list_jobs(caller).where(Job.id == job_id)).one_or_none()
     if job is None:
         raise NotFound
@@ -95,7 +95,7 @@ def get_job(caller: Caller, job_id: int) -> dict[str, Any]:
 
 
 def own_job(caller: Caller, job_id: int) -> Job:
-    """Give one of the caller's jobs, locked. Raises NotFound."""
+    """Return one of the caller's jobs, locked. Raises NotFound."""
     own = select(Job).where(Job.id == job_id, Job.user_id == caller.member_id)
     job = db.session.scalars(own.with_for_update()).one_or_none()
     if job is None:
@@ -121,15 +121,15 @@ def tell(job_id: int, kind: str | None, user_id: int | None, *, status: str) -> 
         outbox.emit("job.finished", job_id=job_id, kind=kind, user_id=user_id, status=status)
 
 
-def ring_again() -> None:
+def republish_due() -> None:
     """Ring for the jobs that no worker has taken, or whose worker is gone. Runs inside a unit of work."""
     now = clock.now()
     waiting = (Job.status == QUEUED) & (Job.due_at <= now)
     orphaned = (Job.status == RUNNING) & (Job.lease_until < now)
-    quiet = or_(Job.rung_at.is_(None), Job.rung_at < now - RING_AGAIN)
-    rung = update(Job).where(or_(waiting, orphaned), quiet).values(rung_at=now).returning(Job.id)
-    for job_id in db.session.scalars(rung.execution_options(synchronize_session=False)):
-        ring(RUN, job_id)
+    quiet = or_(Job.published_at.is_(None), Job.published_at < now - REPUBLISH_AFTER)
+    due = update(Job).where(or_(waiting, orphaned), quiet).values(published_at=now).returning(Job.id)
+    for job_id in db.session.scalars(due.execution_options(synchronize_session=False)):
+        publish(RUN, job_id)
 
 
 def follow_timetable() -> None:
@@ -140,11 +140,11 @@ def follow_timetable() -> None:
     }
     known = set(db.session.scalars(select(Job.occasion).where(Job.occasion.in_(due))))
     for occasion in due.keys() - known:
-        values = {"kind": due[occasion].name, "occasion": occasion, "params": {}, "due_at": now, "rung_at": now}
+        values = {"kind": due[occasion].name, "occasion": occasion, "params": {}, "due_at": now, "published_at": now}
         new = insert_on_conflict(Job).values(values).on_conflict_do_nothing().returning(Job.id)
         job_id = db.session.scalar(new)
         if job_id is not None:
-            ring(RUN, job_id)
+            publish(RUN, job_id)
 
 
 def report_alive() -> None:
@@ -155,7 +155,7 @@ def report_alive() -> None:
 
 
 def worker_is_alive() -> bool:
-    """Tell whether a worker has been seen lately, or is busy with a job."""
+    """Return whether a worker has been seen lately, or is busy with a job."""
     now = clock.now()
     seen = exists().where(Heartbeat.name == WORKER, Heartbeat.seen_at > now - ALIVE)
     busy = exists().where(Job.status == RUNNING, Job.lease_until > now)
@@ -163,7 +163,7 @@ def worker_is_alive() -> bool:
 
 
 def get_result(caller: Caller, job_id: int) -> Record:
-    """Tell where the file is that a job has made. Raises NotFound, or Gone for one that has expired."""
+    """Return where the file is that a job has made. Raises NotFound, or Gone for one that has expired."""
     query = select(Job.result_key, Job.result_name, Job.result_type, Job.result_size, Job.finished_at)
     job = db.session.execute(query.where(Job.id == job_id, Job.user_id == caller.member_id)).one_or_none()
     if job is None or job.result_name is None:
@@ -174,14 +174,14 @@ def get_result(caller: Caller, job_id: int) -> Record:
 
 
 def purge() -> int:
-    """Forget the service's own jobs of the past, and where expired files are; give the number of both."""
+    """Forget the service's own jobs of the past, and where expired files are; return the number of both."""
     own = rows_of(delete(Job).where(_expired(), Job.user_id.is_(None)))
     files = update(Job).where(_expired(), Job.result_key.is_not(None)).values(result_key=None)
     return own + rows_of(files.execution_options(synchronize_session=False))
 
 
 def sweep() -> int:
-    """Remove the files of jobs that have expired or are gone, and give their number. Runs outside of a unit of work."""
+    """Remove the files of jobs that have expired or are gone; return their number. Runs outside of a unit of work."""
     return storage.sweep(
         RESULTS, lambda keys: set(db.session.scalars(select(Job.result_key).where(Job.result_key.in_(keys))))
     )

@@ -1,7 +1,7 @@
 """What Celery's workers are called for: three tasks, each no more than the ring of a bell."""
 
 from app.core.background import outbox
-from app.core.background.dispatcher import ring
+from app.core.background.dispatcher import publish
 from app.core.unit_of_work import unit_of_work
 from app.extensions import celery
 from app.jobs import runner, service
@@ -28,8 +28,8 @@ def tick() -> None:
     def work() -> None:
         service.report_alive()
         service.follow_timetable()
-        service.ring_again()
+        service.republish_due()
         if outbox.undelivered():
-            ring(outbox.DELIVER)
+            publish(outbox.DELIVER)
 
     unit_of_work(work)

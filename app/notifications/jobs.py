@@ -22,7 +22,7 @@ SUBJECTS = {
 
 
 def send_mail(run: Run) -> dict[str, bool]:
-    """Send a notification to its owner by mail; tell whether it was sent.
+    """Send a notification to its owner by mail; return whether it was sent.
 
     A job that is done is not done again; but a worker that dies between the server's word and the row's change has the
     mail sent a second time, with the same Message-ID. Raises JobFailed, or JobPutOff to try again later.

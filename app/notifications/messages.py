@@ -20,12 +20,12 @@ Data = Mapping[str, Any]
 
 
 def message_of(kind: str, data: Data, *, user_id: int, person: str | None) -> str:
-    """Give the sentence that tells the member ``user_id`` what has happened; it may name a ``person``."""
+    """Return the sentence that tells the member ``user_id`` what has happened; it may name a ``person``."""
     return SENTENCES[kind](data, user_id, one_line(person or "The community"))
 
 
 def one_line(name: str) -> str:
-    """Give a name as it may stand in a sentence: without line breaks, and turning nothing but itself around."""
+    """Return a name as it may stand in a sentence: without line breaks, and turning nothing but itself around."""
     visible = "".join(char for char in name if unicodedata.bidirectional(char) not in TURNING)
     return " ".join(visible.split()) or "Somebody"
 

@@ -37,16 +37,16 @@ class NotificationList(Resource):
 class NotificationItem(Resource):
     """One of the caller's notifications."""
 
-    @endpoint(permission="notification:read", answer=NotificationSchema, errors=(NotFound,))
+    @endpoint(permission="notification:read", response=NotificationSchema, errors=(NotFound,))
     def get(self, caller: Caller, notification_id: int) -> Any:
         """Read one of your notifications."""
         return service.get_notification(caller, notification_id)
 
     @endpoint(
         permission="notification:write",
-        target=service.own_notification,
+        load=service.own_notification,
         body=NotificationSchema,
-        answer=NotificationSchema,
+        response=NotificationSchema,
         errors=(NotFound,),
     )
     def patch(self, caller: Caller, notification: Notification, **changes: Any) -> Any:

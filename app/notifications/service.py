@@ -50,7 +50,7 @@ def notify(user_id: int, kind: str, data: Mapping[str, Any], *, person_id: int |
 
 
 def shown(notification: Record) -> dict[str, Any]:
-    """Give a notification as its owner reads it."""
+    """Return a notification as its owner reads it."""
     names = ("id", "user_id", "kind", "data", "read", "created_at", "updated_at")
     values = {name: getattr(notification, name) for name in names}
     user_id = values.pop("user_id")
@@ -59,17 +59,17 @@ def shown(notification: Record) -> dict[str, Any]:
 
 
 def all_shown(notifications: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give notifications as their owner reads them."""
+    """Return notifications as their owner reads them."""
     return [shown(notification) for notification in notifications]
 
 
 def list_notifications(caller: Caller) -> Query:
-    """Give the query of the caller's notifications."""
+    """Return the query of the caller's notifications."""
     return ALL.where(Notification.user_id == caller.member_id)
 
 
 def get_notification(caller: Caller, notification_id: int) -> dict[str, Any]:
-    """Give one of the caller's notifications. Raises NotFound."""
+    """Return one of the caller's notifications. Raises NotFound."""
     found = db.session.execute(list_notifications(caller).where(Notification.id == notification_id)).one_or_none()
     if found is None:
         raise NotFound
@@ -77,7 +77,7 @@ def get_notification(caller: Caller, notification_id: int) -> dict[str, Any]:
 
 
 def own_notification(caller: Caller, notification_id: int) -> Notification:
-    """Give one of the caller's notifications, locked, to be changed. Raises NotFound."""
+    """Return one of the caller's notifications, locked, to be changed. Raises NotFound."""
     own = select(Notification).where(Notification.id == notification_id, Notification.user_id == caller.member_id)
     notification = db.session.scalars(own.with_for_update()).one_or_none()
     if notification is None:
@@ -94,7 +94,7 @@ def update_notification(caller: Caller, notification: Notification, **changes: A
 
 
 def mails_are_held_up() -> bool:
-    """Tell whether a mail waits to be tried again."""
+    """Return whether a mail waits to be tried again."""
     waiting = select(Job.id).where(Job.status == QUEUED, Job.kind == EMAIL, Job.attempts > 0)
     return db.session.scalar(waiting.limit(1)) is not None
 

@@ -37,7 +37,7 @@ class OrderList(Resource):
     @endpoint(
         permission="order:write",
         body=NewOrderSchema,
-        answer=OrderSchema,
+        response=OrderSchema,
         status=201,
         location="/api/v1/orders/{id}",
         errors=(NotFound, Conflict),
@@ -53,7 +53,7 @@ class OrderList(Resource):
 class OrderItem(Resource):
     """One of the caller's orders."""
 
-    @endpoint(permission="order:read", answer=OrderSchema, errors=(NotFound,))
+    @endpoint(permission="order:read", response=OrderSchema, errors=(NotFound,))
     def get(self, caller: Caller, order_id: int) -> Any:
         """Read an order that you have placed or received."""
         return service.get_order(caller, order_id)
@@ -64,8 +64,8 @@ class Completion(Resource):
 
     @endpoint(
         permission="order:write",
-        target=service.open_order,
-        answer=OrderSchema,
+        load=service.open_order,
+        response=OrderSchema,
         errors=(NotFound, Forbidden, Conflict),
     )
     def post(self, caller: Caller, order: Order) -> Any:
@@ -78,8 +78,8 @@ class Cancellation(Resource):
 
     @endpoint(
         permission="order:write",
-        target=service.open_order,
-        answer=OrderSchema,
+        load=service.open_order,
+        response=OrderSchema,
         errors=(NotFound, Conflict),
     )
     def post(self, caller: Caller, order: Order) -> Any:

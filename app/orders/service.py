@@ -38,7 +38,7 @@ Lines = list[dict[str, Any]]
 
 
 def list_orders(caller: Caller) -> Parts:
-    """Give the queries of the orders that the caller has placed, and of those received."""
+    """Return the queries of the orders that the caller has placed, and of those received."""
     return where_either(select(*SHOWN), Order.buyer_id, Order.seller_id, caller.member_id)
 
 
@@ -55,7 +55,7 @@ def with_lines(orders: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[
 
 
 def get_order(caller: Caller, order_id: int) -> dict[str, Any]:
-    """Give an order with its lines. Raises NotFound for one that is not the caller's."""
+    """Return an order with its lines. Raises NotFound for one that is not the caller's."""
     order = db.session.execute(select(*SHOWN).where(Order.id == order_id)).one_or_none()
     if order is None or caller.id not in (order.buyer_id, order.seller_id):
         raise NotFound
@@ -91,7 +91,7 @@ def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:
 
 
 def _take_stock(lines: Lines) -> dict[int, Record]:
-    """Take the pieces of each line, in the order of the products' ids; give the products."""
+    """Take the pieces of each line, in the order of the products' ids; return the products."""
     return {line["product_id"]: _take(**line) for line in sorted(lines, key=lambda line: line["product_id"])}
 
 
@@ -119,7 +119,7 @@ def _take(*, product_id: int, quantity: int) -> Record:
 
 
 def _seller_of(caller: Caller, product_ids: list[int]) -> int:
-    """Give the one seller of all products, who is another and active."""
+    """Return the one seller of all products, who is another and active."""
     for number, product_id in enumerate(product_ids):
         if product_id in product_ids[:number]:
             raise ValidationFailed(errors={f"lines.{number}.product_id": ["Names a product twice."]})
@@ -150,7 +150,7 @@ def _pay_into_escrow(buyer_id: int, total: int) -> int:
 
 
 def open_order(caller: Caller, order_id: int) -> Order:
-    """Give one of the caller's orders, locked, to take a step. Raises NotFound."""
+    """Return one of the caller's orders, locked, to take a step. Raises NotFound."""
     order = _locked(order_id)
     if order is None or caller.id not in (order.buyer_id, order.seller_id):
         raise NotFound
@@ -176,7 +176,7 @@ def _complete(order: Order, *, by: int | None) -> None:
 
 
 def cancel_order(caller: Caller, order: Order) -> dict[str, Any]:
-    """Give stock and credits back. Raises Conflict unless it is placed."""
+    """Return stock and credits back. Raises Conflict unless it is placed."""
     _leave(order, CANCELLED)
     _give_stock_back(order)
     _pay_out(order, "refund", order.buyer_id)
@@ -213,13 +213,13 @@ def _give_stock_back(order: Order) -> None:
 
 
 def due_orders() -> list[int]:
-    """Give the ids of the orders that have been open for 14 days, the oldest first."""
+    """Return the ids of the orders that have been open for 14 days, the oldest first."""
     due = Order.status == PLACED, Order.created_at <= clock.now() - OPEN_FOR
     return list(db.session.scalars(select(Order.id).where(*due).order_by(Order.created_at)))
 
 
 def complete_due_order(order_id: int) -> bool:
-    """Complete an order that has been open for too long; tell whether it still was. Runs inside a unit of work."""
+    """Complete an order that has been open for too long; return whether it still was. Runs inside a unit of work."""
     order = _locked(order_id)
     if order is None or order.status != PLACED:
         return False

@@ -22,9 +22,9 @@ POSTS = Listing(
 
 CHANGE = endpoint(
     permission="post:write",
-    target=service.changeable_post,
+    load=service.changeable_post,
     body=PostSchema,
-    answer=PostSchema,
+    response=PostSchema,
     errors=(NotFound,),
 )
 
@@ -37,7 +37,7 @@ class PostList(Resource):
         """List posts, the newest first. Hidden ones are seen by their authors and by moderators."""
         return service.list_posts(caller)
 
-    @endpoint(permission="post:write", body=PostSchema, answer=PostSchema, status=201, location="/api/v1/posts/{id}")
+    @endpoint(permission="post:write", body=PostSchema, response=PostSchema, status=201, location="/api/v1/posts/{id}")
     def post(self, caller: Caller, **fields: Any) -> Any:
         """Write a post."""
         return service.create_post(caller, **fields)
@@ -46,7 +46,7 @@ class PostList(Resource):
 class PostItem(Resource):
     """One post."""
 
-    @endpoint(permission=Access.PUBLIC, answer=PostSchema, errors=(NotFound,))
+    @endpoint(permission=Access.PUBLIC, response=PostSchema, errors=(NotFound,))
     def get(self, caller: Caller, post_id: int) -> Any:
         """Read a post."""
         return service.get_post(caller, post_id)
@@ -61,7 +61,7 @@ class PostItem(Resource):
         """Change some of a post's fields: one's own, or any for moderators."""
         return service.update_post(caller, post, **changes)
 
-    @endpoint(permission="post:write", target=service.changeable_post, status=204, errors=(NotFound,))
+    @endpoint(permission="post:write", load=service.changeable_post, status=204, errors=(NotFound,))
     def delete(self, _caller: Caller, post: Post) -> None:
         """Delete a post: one's own, or any for moderators."""
         service.delete_post(post)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, or_, select
 
-from app.core.caller import NOBODY, Caller
+from app.core.caller import ANONYMOUS, Caller
 from app.core.db.base import Query, Record, table_of
 from app.core.db.prepared import prepared
 from app.core.errors import NotFound
@@ -27,22 +27,22 @@ NEW_POST = prepared(insert(table_of(Post)).returning(*(table_of(Post).c[column.k
 
 
 def list_posts(caller: Caller) -> Query:
-    """Give the query of the posts that ``caller`` may see: all but what others have hidden; moderators see all."""
+    """Return the query of the posts that ``caller`` may see: all but what others have hidden; moderators see all."""
     if caller.may(MODERATE):
         return ALL
-    if caller is NOBODY:
+    if caller is ANONYMOUS:
         return PUBLIC
     return ALL.where(or_(Post.is_hidden.is_(False), Post.user_id == caller.id))
 
 
 def list_posts_of(caller: Caller, user_id: int) -> Query:
-    """Give the query of one member's posts. Raises NotFound for a member whom ``caller`` may not see."""
+    """Return the query of one member's posts. Raises NotFound for a member whom ``caller`` may not see."""
     get_user(caller, user_id)
     return list_posts(caller).where(Post.user_id == user_id)
 
 
 def get_post(caller: Caller, post_id: int) -> Record:
-    """Give a post. Raises NotFound for one that ``caller`` may not see."""
+    """Return a post. Raises NotFound for one that ``caller`` may not see."""
     query = ANY_POST if caller.may(MODERATE) else SEEN_POST
     post = execute(query, {"post_id": post_id, "caller_id": caller.id}).one_or_none()
     if post is None:
@@ -58,7 +58,7 @@ def create_post(caller: Caller, **fields: Any) -> Mapping[str, Any]:
 
 
 def changeable_post(caller: Caller, post_id: int) -> Post:
-    """Give the post, locked, to its author or a moderator. Raises NotFound, or Forbidden to others who may see it."""
+    """Return the post, locked, to its author or a moderator. Raises NotFound, or Forbidden to others who may see it."""
     if get_post(caller, post_id).user_id != caller.id:
         caller.demand(MODERATE)
     return db.session.get_one(Post, post_id, with_for_update=True)

@@ -33,9 +33,9 @@ IN_CURRENCY = Parameter("currency", "Adds `price_in`: the price in this currency
 
 CHANGE = endpoint(
     permission="product:write",
-    target=service.changeable_product,
+    load=service.changeable_product,
     body=ProductSchema,
-    answer=ProductSchema,
+    response=ProductSchema,
     errors=(NotFound,),
 )
 
@@ -51,7 +51,7 @@ class ProductList(Resource):
     @endpoint(
         permission="product:write",
         body=ProductSchema,
-        answer=ProductSchema,
+        response=ProductSchema,
         status=201,
         location="/api/v1/products/{id}",
     )
@@ -63,7 +63,7 @@ class ProductList(Resource):
 class ProductItem(Resource):
     """One product."""
 
-    @endpoint(permission=Access.PUBLIC, answer=ProductSchema, query=(IN_CURRENCY,), errors=(NotFound,))
+    @endpoint(permission=Access.PUBLIC, response=ProductSchema, query=(IN_CURRENCY,), errors=(NotFound,))
     def get(self, _caller: Caller, product_id: int, **sent: str) -> Any:
         """Read a product."""
         return service.with_prices([service.get_product(product_id)], sent)[0]
@@ -78,7 +78,7 @@ class ProductItem(Resource):
         """Change some of a product's fields: one's own, or any for moderators."""
         return service.update_product(product, **changes)
 
-    @endpoint(permission="product:write", target=service.changeable_product, status=204, errors=(NotFound,))
+    @endpoint(permission="product:write", load=service.changeable_product, status=204, errors=(NotFound,))
     def delete(self, _caller: Caller, product: Product) -> None:
         """Withdraw a product: one's own, or any for moderators. The orders that name it stay."""
         service.withdraw_product(product)

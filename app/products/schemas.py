@@ -39,5 +39,5 @@ class ProductSchema(Schema):
 
     @classmethod
     def sees_private(cls, item: Any, _caller: Caller) -> bool:
-        """Tell whether the caller has asked for a price in another currency."""
+        """Return whether the caller has asked for a price in another currency."""
         return isinstance(item, Mapping)

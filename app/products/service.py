@@ -36,13 +36,13 @@ OWN = (
 
 
 def list_products() -> Query:
-    """Give the query of the products that are there for all to see."""
+    """Return the query of the products that are there for all to see."""
     shown = select(*OWN, User.name.label("seller")).outerjoin(User, User.id == Product.seller_id)
     return shown.where(Product.withdrawn_at.is_(None))
 
 
 def get_product(product_id: int) -> Record:
-    """Give a product. Raises NotFound for an unknown or a withdrawn one."""
+    """Return a product. Raises NotFound for an unknown or a withdrawn one."""
     product = db.session.execute(list_products().where(Product.id == product_id)).one_or_none()
     if product is None:
         raise NotFound
@@ -50,7 +50,7 @@ def get_product(product_id: int) -> Record:
 
 
 def with_prices(products: Sequence[Record], sent: Mapping[str, Any]) -> Sequence[Any]:
-    """Give each product its price in the currency that was ``sent``, if one was; at one query in all."""
+    """Return each product its price in the currency that was ``sent``, if one was; at one query in all."""
     if "currency" not in sent:
         return products
     rate = rate_at_hand(sent["currency"])
@@ -72,7 +72,7 @@ def create_products(seller_id: int, rows: list[dict[str, Any]]) -> None:
 
 
 def changeable_product(caller: Caller, product_id: int) -> Product:
-    """Give the product, locked, to its seller or a moderator. Raises NotFound, or Forbidden to others."""
+    """Return the product, locked, to its seller or a moderator. Raises NotFound, or Forbidden to others."""
     if get_product(product_id).seller_id != caller.id:
         caller.demand(MODERATE)
     product = db.session.get_one(Product, product_id, with_for_update=True)

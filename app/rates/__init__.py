@@ -6,5 +6,5 @@ from app.rates.source import EXTENSION, Source
 
 
 def init_app(app: Flask) -> None:
-    """Give the app a source of rates."""
+    """Return the app a source of rates."""
     app.extensions[EXTENSION] = Source()

@@ -16,7 +16,7 @@ EXACT = Context(prec=64, rounding=ROUND_HALF_UP)
 
 
 def convert(amount: int, rate: str, *, base: str, currency: str) -> int | None:
-    """Give ``amount``, in minor units of ``base``, in minor units of ``currency``, halves rounded up.
+    """Return ``amount``, in minor units of ``base``, in minor units of ``currency``, halves rounded up.
 
     ``rate`` is what one whole unit of ``base`` is worth. None stands for an amount above MOST.
     """

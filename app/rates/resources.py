@@ -14,7 +14,7 @@ from app.rates.schemas import RateSchema
 class RateItem(Resource):
     """The rate of one currency."""
 
-    @endpoint(permission=Access.PUBLIC, answer=RateSchema, errors=(NotFound, service.RatesUnavailable))
+    @endpoint(permission=Access.PUBLIC, response=RateSchema, errors=(NotFound, service.RatesUnavailable))
     def get(self, _caller: Caller, currency: str) -> Any:
         """Tell what one unit of the community's currency is worth in another.
 

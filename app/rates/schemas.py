@@ -1,6 +1,6 @@
 """What goes out of rates, and how a currency is asked for."""
 
-from app.core.parameters import Kind
+from app.core.parameters import FieldType
 from app.core.schema import Boolean, Integer, Schema, Text, Timestamp
 from app.rates.conversion import MOST
 from app.rates.models import CODE_LENGTH, RATE_LENGTH
@@ -32,4 +32,4 @@ def _code(text: str) -> str:
     return text
 
 
-CURRENCY = Kind(_code, {"type": "string", "pattern": "^[A-Z]{3}$"})
+CURRENCY = FieldType(_code, {"type": "string", "pattern": "^[A-Z]{3}$"})

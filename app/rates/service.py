@@ -31,7 +31,7 @@ class RatesUnavailable(ServiceUnavailable):
 
 
 def get_rate(currency: str) -> dict[str, Any]:
-    """Give the rate of ``currency``: a fresh one, or where there is none to be had, the last good one as stale.
+    """Return the rate of ``currency``: a fresh one, or where there is none to be had, the last good one as stale.
 
     Raises NotFound for what is no currency or none that the service knows, and RatesUnavailable, after at most the time
     that a call may take.
@@ -57,12 +57,12 @@ def get_rate(currency: str) -> dict[str, Any]:
 
 
 def rate_at_hand(currency: str) -> Quote | None:
-    """Give the last good rate of ``currency``, whatever its age, without asking anybody; None where there is none."""
+    """Return the last good rate of ``currency``, whatever its age, without asking anybody; None where there is none."""
     return _kept(current_app.config["CURRENCY"], currency)
 
 
 def price_in(amount: int, rate: Quote | None) -> dict[str, Any] | None:
-    """Give an ``amount`` of the community's minor units at ``rate``; None without one, or for too great a sum."""
+    """Return an ``amount`` of the community's minor units at ``rate``; None without one, or for too great a sum."""
     if rate is None:
         return None
     converted = convert(amount, rate.rate, base=current_app.config["CURRENCY"], currency=rate.currency)
@@ -70,7 +70,7 @@ def price_in(amount: int, rate: Quote | None) -> dict[str, Any] | None:
 
 
 def refresh_rates() -> int:
-    """Fetch every rate that was ever asked for anew, the oldest first, and give the number of those that have come.
+    """Fetch every rate that was ever asked for anew, the oldest first, and return the number of those that have come.
 
     Ends with the first that does not come: the service is away. Runs outside of a unit of work.
     """
@@ -87,12 +87,12 @@ def refresh_rates() -> int:
 
 
 def is_degraded() -> bool:
-    """Tell whether the exchange-rate service has failed to answer when this process asked it last."""
+    """Return whether the exchange-rate service has failed to answer when this process asked it last."""
     return source().has_failed
 
 
 def _kept(base: str, currency: str) -> Quote | None:
-    """Give the last good rate; the base's own is 1 at any time."""
+    """Return the last good rate; the base's own is 1 at any time."""
     if currency == base:
         return Quote(base, "1", start_of(clock.now().date()), clock.now())
     columns = (Rate.currency, Rate.rate, Rate.as_of, Rate.fetched_at)

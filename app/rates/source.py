@@ -61,7 +61,7 @@ class Source:
 
 
 def source() -> Source:
-    """Give the source of rates of the app."""
+    """Return the source of rates of the app."""
     return cast(Source, current_app.extensions[EXTENSION])
 
 
@@ -81,7 +81,7 @@ def read_quote(base: str, currency: str, answer: Answer) -> Quote | None:
 
 
 def _rate(value: object) -> str:
-    """Give a rate in digits, as many as the service has sent."""
+    """Return a rate in digits, as many as the service has sent."""
     if not (isinstance(value, Decimal) and LEAST_RATE <= value <= MOST_RATE):
         raise OutgoingError("The rate is no positive number of a size that makes sense.")
     digits = format(value, "f")
@@ -98,5 +98,5 @@ def _date(text: str) -> date:
 
 
 def start_of(day: date) -> datetime:
-    """Give the moment at which a day begins (UTC)."""
+    """Return the moment at which a day begins (UTC)."""
     return datetime.combine(day, time(), UTC)

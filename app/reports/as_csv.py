@@ -58,5 +58,5 @@ def money(amount: int) -> str:
 
 
 def defused(text: str) -> str:
-    """Give a text that no spreadsheet runs: an apostrophe stands where a formula would begin."""
+    """Return a text that no spreadsheet runs: an apostrophe stands where a formula would begin."""
     return FORMULA.sub("'", text)

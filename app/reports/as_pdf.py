@@ -219,7 +219,7 @@ def _common_style() -> list[tuple[Any, ...]]:
 
 
 def _widths(columns: tuple[Column, ...], rows: list[list[str]]) -> list[float]:
-    """Give each column what its longest value takes; what is left is for the texts, which wrap."""
+    """Return each column what its longest value takes; what is left is for the texts, which wrap."""
     texts = sum(column.kind is Is.TEXT for column in columns)
     widths = [
         0 if column.kind is Is.TEXT else 2 * PADDING + max(stringWidth(row[n], fonts.BOLD, SIZE) for row in rows)

@@ -61,7 +61,7 @@ class _Sums:
 
 
 def community(_owner: Record, period: Period, progress: Progress) -> Report:
-    """Give the state of the community's credits. Reads as of one moment."""
+    """Return the state of the community's credits. Reads as of one moment."""
     sums = _Sums()
     _add_transfers(sums, period)
     _add_orders(sums, period)
@@ -119,7 +119,7 @@ def _add_orders(sums: _Sums, period: Period) -> None:
 
 
 def _members(period: Period, progress: Progress) -> Iterator[Values]:
-    """Give the members who have had credits, with sums that the database makes page by page."""
+    """Return the members who have had credits, with sums that the database makes page by page."""
     in_period = period.holds(Entry.created_at)
     received = add_up(Entry.amount, Entry.amount > 0, in_period)
     sent = add_up(-Entry.amount, Entry.amount < 0, in_period)

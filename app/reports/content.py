@@ -16,7 +16,7 @@ STATEMENT, SALES, COMMUNITY = "statement", "sales", "community"
 CSV, JSON, PDF = "csv", "json", "pdf"
 
 PAGE = 1_000  # rows that are read at once
-PART = 50_000  # ids that are added up at once
+BATCH_SIZE = 50_000  # ids that are added up at once
 
 Values = tuple[Any, ...]
 Progress = Callable[[int], None]
@@ -111,11 +111,11 @@ class Months:
             self._sums[int(year) * 12 + int(month) - 1][name] += int(amount)
 
     def total(self, name: str) -> int:
-        """Give the sum of a column."""
+        """Return the sum of a column."""
         return sum(sums[name] for sums in self._sums.values())
 
     def table(self) -> Table:
-        """Give the table of all months from the first to the last, those without anything among them."""
+        """Return the table of all months from the first to the last, those without anything among them."""
         known = self._sums.keys()
         numbers = range(min(known), max(known) + 1) if known else ()
         rows = [
@@ -126,7 +126,7 @@ class Months:
 
 
 def pages(query: Query, *keys: Any, progress: Progress) -> Iterator[Sequence[Record]]:
-    """Give the rows of ``query`` in the order of its columns ``keys``, a page at a time, however many there are."""
+    """Return the rows of ``query`` in the order of its columns ``keys``, a page at a time, however many there are."""
     page_of = query.order_by(*keys).limit(PAGE)
     page = db.session.execute(page_of).all()
     while page:
@@ -137,9 +137,9 @@ def pages(query: Query, *keys: Any, progress: Progress) -> Iterator[Sequence[Rec
 
 
 def parts(highest_id: int | None) -> Iterator[tuple[int, int]]:
-    """Give the first and last ids of the parts in which a table up to ``highest_id`` is added up."""
-    for first in range(1, (highest_id or 0) + 1, PART):
-        yield first, first + PART - 1
+    """Return the first and last ids of the parts in which a table up to ``highest_id`` is added up."""
+    for first in range(1, (highest_id or 0) + 1, BATCH_SIZE):
+        yield first, first + BATCH_SIZE - 1
 
 
 def year_and_month(column: Any) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ def load() -> None:
 
 
 def shown(text: str) -> str:
-    """Give a text in letters that the fonts have: without an accent they lack, or with a sign that one is missing."""
+    """Return a text in letters that the fonts have: without an accent they lack, or with a sign that one is missing."""
     return "".join(map(_shown, unicodedata.normalize("NFC", text)))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.core.db.base import Record
 from app.core.permissions import ROLES
-from app.core.unit_of_work import one_moment
+from app.core.unit_of_work import snapshot
 from app.extensions import db
 from app.jobs.kinds import JobFailed, ResultFile, Run
 from app.reports import as_csv, as_json, as_pdf
@@ -32,12 +32,12 @@ CONTENT_TYPES = {CSV: "text/csv; charset=utf-8; header=present", JSON: "applicat
 
 
 def write_report(run: Run) -> dict[str, Any]:
-    """Write the report that was asked for, all of it as of one moment, and give its period and totals."""
+    """Write the report that was asked for, all of it as of one moment, and return its period and totals."""
     kind, format_, since, until = (run.params[name] for name in ("kind", "format", "since", "until"))
     period = Period(since and datetime.fromisoformat(since), datetime.fromisoformat(until))
     path = run.folder / "report"
     kept, rows = None, Counter[str]()
-    with one_moment():
+    with snapshot():
         report = _counting(READERS[kind](_owner(run), period, lambda read: run.progress(run.done + read)), rows)
         run.progress(0, report.work)
         if format_ == PDF:
@@ -52,7 +52,7 @@ def write_report(run: Run) -> dict[str, Any]:
 
 
 def _counting(report: Report, rows: Counter[str]) -> Report:
-    """Give the report with tables that count their rows as they are gone through."""
+    """Return the report with tables that count their rows as they are gone through."""
 
     def counted(table: Table) -> Iterator[Values]:
         for values in table.rows:
@@ -63,7 +63,7 @@ def _counting(report: Report, rows: Counter[str]) -> Report:
 
 
 def _owner(run: Run) -> Record:
-    """Give the member who has asked, unless that member may not have the report any more."""
+    """Return the member who has asked, unless that member may not have the report any more."""
     query = select(User.id, User.name, User.role).where(User.id == run.user_id, User.is_active)
     owner = db.session.execute(query).one_or_none()
     if owner is None or (run.params["kind"] == COMMUNITY and OF_COMMUNITY not in ROLES[owner.role]):

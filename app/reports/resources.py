@@ -16,7 +16,7 @@ class ReportList(Resource):
     @endpoint(
         permission="report:write",
         body=NewReportSchema,
-        answer=JobSchema,
+        response=JobSchema,
         status=202,
         location="/api/v1/jobs/{id}",
     )

@@ -53,7 +53,7 @@ ORDER_COLUMNS = (
 
 
 def sales(owner: Record, period: Period, progress: Progress) -> Report:
-    """Give what a member has sold. Reads as of one moment."""
+    """Return what a member has sold. Reads as of one moment."""
     months = Months(REVENUE, ESCROW, ORDERS, OPEN_ORDERS)
     for year, month, revenue, in_escrow, orders, open_orders in db.session.execute(_by_month(owner.id, period)):
         months.add(year, month, revenue=revenue, in_escrow=in_escrow, orders=orders, open_orders=open_orders)
@@ -88,7 +88,7 @@ def _by_month(user_id: int, period: Period) -> Query:
 
 
 def _products(user_id: int, period: Period, progress: Progress) -> Iterator[Values]:
-    """Give the products of which there was an order, with sums that the database makes page by page."""
+    """Return the products of which there was an order, with sums that the database makes page by page."""
     amounts = OrderLine.quantity, OrderLine.unit_price * OrderLine.quantity
     sums = (add_up(amount, Order.status == status) for status in (COMPLETED, PLACED) for amount in amounts)
     sold = (
@@ -106,7 +106,7 @@ def _products(user_id: int, period: Period, progress: Progress) -> Iterator[Valu
 
 
 def _orders(user_id: int, period: Period, progress: Progress) -> Iterator[Values]:
-    """Give the orders, the oldest first."""
+    """Return the orders, the oldest first."""
     pieces = select(func.sum(OrderLine.quantity)).where(OrderLine.order_id == Order.id).scalar_subquery()
     shown = Order.created_at, Order.id, User.name, Order.status, cast(pieces, BigInteger), Order.total
     query = select(*shown).join(User, User.id == Order.buyer_id).where(_sold(user_id, period))

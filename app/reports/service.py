@@ -21,7 +21,7 @@ def request_report(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[str, Any]:
-    """Ask for a report of what was from ``since`` on and before ``until``, and give the job that writes it.
+    """Ask for a report of what was from ``since`` on and before ``until``, and return the job that writes it.
 
     The period's end is fixed here, so that a job that is tried again writes the same report. Raises Forbidden, or
     ValidationFailed for a period that is empty or has not begun.

@@ -31,7 +31,7 @@ CLOSING = Column("closing_balance", "Closing balance", Is.MONEY)
 NUMBER = Column("entries", "Entries", Is.NUMBER)
 COLUMNS = (
     Column("created_at", "Date (UTC)", Is.MOMENT),
-    Column("kind", "Kind", Is.WORD),
+    Column("kind", "JobKind", Is.WORD),
     Column("counterparty", "With", Is.TEXT),
     Column("memo", "Memo", Is.TEXT),
     Column("amount", "Amount", Is.MONEY),
@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 def statement(owner: Record, period: Period, progress: Progress) -> Report:
-    """Give the statement of a member's wallet. Reads as of one moment."""
+    """Return the statement of a member's wallet. Reads as of one moment."""
     months = Months(IN, OUT, NUMBER)
     for year, month, received, sent, entries in db.session.execute(_by_month(owner.id, period)):
         months.add(year, month, received=received, sent=sent, entries=entries)

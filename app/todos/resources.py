@@ -21,9 +21,9 @@ TODOS = Listing(
 
 CHANGE = endpoint(
     permission="todo:write",
-    target=service.own_todo,
+    load=service.own_todo,
     body=TodoSchema,
-    answer=TodoSchema,
+    response=TodoSchema,
     errors=(NotFound,),
 )
 
@@ -36,7 +36,7 @@ class TodoList(Resource):
         """List your todos."""
         return service.list_todos(caller)
 
-    @endpoint(permission="todo:write", body=TodoSchema, answer=TodoSchema, status=201, location="/api/v1/todos/{id}")
+    @endpoint(permission="todo:write", body=TodoSchema, response=TodoSchema, status=201, location="/api/v1/todos/{id}")
     def post(self, caller: Caller, **fields: Any) -> Any:
         """Note something to do."""
         return service.create_todo(caller, **fields)
@@ -45,7 +45,7 @@ class TodoList(Resource):
 class TodoItem(Resource):
     """One of the caller's todos."""
 
-    @endpoint(permission="todo:read", answer=TodoSchema, errors=(NotFound,))
+    @endpoint(permission="todo:read", response=TodoSchema, errors=(NotFound,))
     def get(self, caller: Caller, todo_id: int) -> Any:
         """Read one of your todos."""
         return service.get_todo(caller, todo_id)
@@ -60,7 +60,7 @@ class TodoItem(Resource):
         """Change some of the fields of one of your todos."""
         return service.update_todo(todo, **changes)
 
-    @endpoint(permission="todo:write", target=service.own_todo, status=204, errors=(NotFound,))
+    @endpoint(permission="todo:write", load=service.own_todo, status=204, errors=(NotFound,))
     def delete(self, _caller: Caller, todo: Todo) -> None:
         """Delete one of your todos."""
         service.delete_todo(todo)

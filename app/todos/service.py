@@ -16,12 +16,12 @@ SHOWN = (Todo.id, Todo.task, Todo.done, Todo.created_at, Todo.updated_at)
 
 
 def list_todos(caller: Caller) -> Query:
-    """Give the query of the caller's todos."""
+    """Return the query of the caller's todos."""
     return select(*SHOWN).where(Todo.user_id == caller.member_id)
 
 
 def get_todo(caller: Caller, todo_id: int) -> Record:
-    """Give one of the caller's todos. Raises NotFound."""
+    """Return one of the caller's todos. Raises NotFound."""
     todo = db.session.execute(list_todos(caller).where(Todo.id == todo_id)).one_or_none()
     if todo is None:
         raise NotFound
@@ -35,7 +35,7 @@ def create_todo(caller: Caller, **fields: Any) -> Record:
 
 
 def own_todo(caller: Caller, todo_id: int) -> Todo:
-    """Give one of the caller's todos, locked, to be changed. Raises NotFound."""
+    """Return one of the caller's todos, locked, to be changed. Raises NotFound."""
     own = select(Todo).where(Todo.id == todo_id, Todo.user_id == caller.member_id)
     todo = db.session.scalars(own.with_for_update()).one_or_none()
     if todo is None:

@@ -50,5 +50,5 @@ class User(Searchable):
 
 
 def email_key(email: str) -> str:
-    """Give what an address is compared by: addresses that differ only in case are one."""
+    """Return what an address is compared by: addresses that differ only in case are one."""
     return email.casefold()

@@ -51,12 +51,12 @@ def warm_up() -> None:
 
 
 def hash_password(password: str) -> str:
-    """Give the hash to keep. Slow by design: call it before a transaction begins."""
+    """Return the hash to keep. Slow by design: call it before a transaction begins."""
     return _configured_hasher().hash(password)
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
-    """Tell whether ``password`` is the one of ``password_hash``; without a hash, say no in the same time."""
+    """Return whether ``password`` is the one of ``password_hash``; without a hash, say no in the same time."""
     hasher = _configured_hasher()
     try:
         hasher.verify(password_hash or _hash_of_nothing(hasher), password)
@@ -66,5 +66,5 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Tell whether the hash was made with other parameters than today's."""
+    """Return whether the hash was made with other parameters than today's."""
     return _configured_hasher().check_needs_rehash(password_hash)

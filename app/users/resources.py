@@ -27,12 +27,12 @@ USERS = Listing(
 
 CHANGE = endpoint(
     permission="user:write",
-    target=service.changeable_user,
+    load=service.changeable_user,
     body=UserSchema,
-    prepare=service.check_update,
-    answer=UserSchema,
+    before_transaction=service.check_update,
+    response=UserSchema,
     errors=(NotFound, Conflict),
-    changes_caller=True,
+    for_update=True,
 )
 
 
@@ -47,8 +47,8 @@ class UserList(Resource):
     @endpoint(
         permission=Access.ANONYMOUS,
         body=SignUpSchema,
-        prepare=service.with_hashed_password,
-        answer=AccountSchema,
+        before_transaction=service.with_hashed_password,
+        response=AccountSchema,
         status=201,
         location="/api/v1/users/{id}",
         errors=(Conflict,),
@@ -61,7 +61,7 @@ class UserList(Resource):
 class UserItem(Resource):
     """One member."""
 
-    @endpoint(permission=Access.PUBLIC, answer=UserSchema, errors=(NotFound,))
+    @endpoint(permission=Access.PUBLIC, response=UserSchema, errors=(NotFound,))
     def get(self, caller: Caller, user_id: int) -> Any:
         """Read a member. E-mail, role and state are shown to the member and to admins."""
         return service.get_user(caller, user_id)
@@ -84,9 +84,9 @@ class UserItem(Resource):
 
     @endpoint(
         permission="user:write",
-        target=service.changeable_user,
+        load=service.changeable_user,
         status=204,
-        changes_caller=True,
+        for_update=True,
         errors=(NotFound, Conflict),
     )
     def delete(self, _caller: Caller, user_id: int) -> None:

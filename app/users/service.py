@@ -34,13 +34,13 @@ SHOWN = (
 
 
 def list_users(caller: Caller) -> Query:
-    """Give the query of the members that ``caller`` may see: the active ones, admins see all."""
+    """Return the query of the members that ``caller`` may see: the active ones, admins see all."""
     query = select(*SHOWN).where(User.deleted_at.is_(None))
     return query if caller.may(MANAGE) else query.where(User.is_active)
 
 
 def get_user(caller: Caller, user_id: int) -> Record:
-    """Give a member. Raises NotFound for one that ``caller`` may not see."""
+    """Return a member. Raises NotFound for one that ``caller`` may not see."""
     user = db.session.execute(list_users(caller).where(User.id == user_id)).one_or_none()
     if user is None:
         raise NotFound
@@ -75,7 +75,7 @@ def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> di
 
 
 def changeable_user(caller: Caller, user_id: int) -> int:
-    """Give the id of a member whom ``caller`` may change: one's own, any for admins. Raises NotFound or Forbidden."""
+    """Return the id of a member whom ``caller`` may change: one's own, any for admins. Raises NotFound or Forbidden."""
     get_user(caller, user_id)
     if caller.id != user_id:
         caller.demand(MANAGE)
@@ -119,7 +119,7 @@ def _credentials(user_id: int) -> tuple[str | None, str | None]:
 
 
 def _locked(user_id: int, *, demoting: bool, deleting: bool = False) -> User:
-    """Give the member to change or delete, locked; with ``demoting``, refuse when no other admin is active.
+    """Return the member to change or delete, locked; with ``demoting``, refuse when no other admin is active.
 
     The admins are locked too, in the order of their ids, so that two of them cannot demote each other at once.
     """

@@ -13,11 +13,11 @@ from app.wallet.models import ISSUING, Account, Entry, LedgerCheck, Transfer
 
 ADDED_UP_AT_ONCE = 100_000  # entries; above that a request answers the last verdict
 MOST_MISMATCHES = 1_000
-PART = 50_000  # ids of accounts and transfers that are gone through at once
+BATCH_SIZE = 50_000  # ids of accounts and transfers that are gone through at once
 
 
 def get_verdict() -> dict[str, Any]:
-    """Give the state of the ledger: added up now, or where that would last, the last verdict that was recorded."""
+    """Return the state of the ledger: added up now, or where that would last, the last verdict that was recorded."""
     bounded = select(Entry.id).limit(ADDED_UP_AT_ONCE + 1).subquery()
     if (db.session.scalar(select(func.count()).select_from(bounded)) or 0) > ADDED_UP_AT_ONCE:
         recorded = db.session.scalar(select(LedgerCheck.verdict).order_by(LedgerCheck.id.desc()).limit(1))
@@ -30,18 +30,18 @@ def get_verdict() -> dict[str, Any]:
 def record_verdict(progress: Callable[[int], None]) -> dict[str, Any]:
     """Add up a ledger of any length, part by part, and keep the verdict for those who ask.
 
-    Takes what is called with the number of ids that each part has gone through. Runs inside an isolated unit of work,
+    Takes what is called with the number of ids that each part has gone through. Runs inside an snapshot unit of work,
     so that all parts are of one moment.
     """
-    verdict = add_up(range(1, PART))
-    progress(PART)
-    for first in range(PART, last_id() + 1, PART):
-        part = add_up(range(first, first + PART))
+    verdict = add_up(range(1, BATCH_SIZE))
+    progress(BATCH_SIZE)
+    for first in range(BATCH_SIZE, last_id() + 1, BATCH_SIZE):
+        part = add_up(range(first, first + BATCH_SIZE))
         for name in ("entries", "accounts", "sum", "issued"):
             verdict[name] += part[name]
         verdict["balanced"] &= part["balanced"]
         verdict["mismatches"] += part["mismatches"]
-        progress(PART)
+        progress(BATCH_SIZE)
     verdict["balanced"] &= not verdict["sum"]
     kept = {**verdict, "as_of": verdict["as_of"].isoformat().replace("+00:00", "Z")}
     db.session.execute(insert(LedgerCheck).values(verdict=json.dumps(kept)))
@@ -49,7 +49,7 @@ def record_verdict(progress: Callable[[int], None]) -> dict[str, Any]:
 
 
 def last_id() -> int:
-    """Give the highest id that accounts and transfers have."""
+    """Return the highest id that accounts and transfers have."""
     highest = (select(func.coalesce(func.max(model.id), 0)).scalar_subquery() for model in (Account, Transfer))
     return int(max(db.session.execute(select(*highest)).one()))
 

@@ -36,7 +36,7 @@ class Movement:
 
 
 @dataclass(frozen=True)
-class Moved:
+class PostedTransfer:
     """A transfer that was written, as it is shown."""
 
     id: int
@@ -50,7 +50,7 @@ class Moved:
 
 
 def locked(*user_ids: int, issuing: bool = False, active: bool = True) -> list[Record]:
-    """Give the accounts of members, in the order asked for, and last the issuing one; locked in the order of their ids.
+    """Return the accounts of members as asked for, and last the issuing one; locked in the order of their ids.
 
     An account is made at its first movement. Raises NotFound for a member who is unknown or, with ``active``, disabled.
     """
@@ -70,7 +70,7 @@ def _lock(owners: list[int | None], *, active: bool) -> dict[int | None, Record]
 
 
 def _members(owners: list[int | None]) -> dict[str, int]:
-    """Give the one or two members among ``owners`` as the parameters of a statement."""
+    """Return the one or two members among ``owners`` as the parameters of a statement."""
     members = [owner for owner in owners if owner is not None]
     return {"one": members[0], "other": members[-1]}
 
@@ -103,7 +103,7 @@ def _open(owners: list[int | None], *, active: bool) -> None:
 
 
 def locked_account(account_id: int) -> Record:
-    """Give one account, locked."""
+    """Return one account, locked."""
     return execute(select(ACCOUNTS).where(ACCOUNTS.c.id == account_id).with_for_update()).one()
 
 
@@ -112,7 +112,7 @@ def new_escrow() -> Record:
     return execute(insert(ACCOUNTS).values(kind=ESCROW, user_id=None, balance=0).returning(ACCOUNTS)).one()
 
 
-def move(movement: Movement) -> Moved:
+def move(movement: Movement) -> PostedTransfer:
     """Write a movement between two locked accounts. Raises Conflict where a balance does not allow it."""
     after = _balances_after(movement)
     now = clock.now()
@@ -134,7 +134,7 @@ def move(movement: Movement) -> Moved:
         "to_balance": after[1],
     }
     write = _in_one_statement if db.engine.dialect.name == "postgresql" else _one_by_one
-    return Moved(id=write(values), memo=movement.memo, **transfer)
+    return PostedTransfer(id=write(values), memo=movement.memo, **transfer)
 
 
 def _balances_after(movement: Movement) -> tuple[int, int]:

@@ -34,7 +34,7 @@ TRANSFER_URL = "/api/v1/transfers/{id}"
 ISSUE = endpoint(
     permission="credit:issue",
     body=IssueSchema,
-    answer=TransferSchema,
+    response=TransferSchema,
     status=201,
     location=TRANSFER_URL,
     errors=(NotFound, Conflict),
@@ -44,7 +44,7 @@ ISSUE = endpoint(
 class Wallet(Resource):
     """The caller's wallet."""
 
-    @endpoint(permission="wallet:read", answer=WalletSchema)
+    @endpoint(permission="wallet:read", response=WalletSchema)
     def get(self, caller: Caller) -> Any:
         """Read your balance."""
         return service.get_wallet(caller.member_id)
@@ -62,7 +62,7 @@ class WalletEntryList(Resource):
 class UserWallet(Resource):
     """Any member's wallet."""
 
-    @endpoint(permission="wallet:audit", answer=WalletSchema, errors=(NotFound,))
+    @endpoint(permission="wallet:audit", response=WalletSchema, errors=(NotFound,))
     def get(self, _caller: Caller, user_id: int) -> Any:
         """Read any member's balance."""
         return service.get_wallet(user_id)
@@ -88,7 +88,7 @@ class TransferList(Resource):
     @endpoint(
         permission="transfer:write",
         body=NewTransferSchema,
-        answer=TransferSchema,
+        response=TransferSchema,
         status=201,
         location=TRANSFER_URL,
         errors=(NotFound, Conflict),
@@ -101,7 +101,7 @@ class TransferList(Resource):
 class TransferItem(Resource):
     """One movement of credits."""
 
-    @endpoint(permission="transfer:read", answer=TransferSchema, errors=(NotFound,))
+    @endpoint(permission="transfer:read", response=TransferSchema, errors=(NotFound,))
     def get(self, caller: Caller, transfer_id: int) -> Any:
         """Read a transfer: your own; treasurers see all."""
         return service.get_transfer(caller, transfer_id)
@@ -112,7 +112,7 @@ class Reversal(Resource):
 
     @endpoint(
         permission="transfer:reverse",
-        answer=TransferSchema,
+        response=TransferSchema,
         status=201,
         location=TRANSFER_URL,
         errors=(NotFound, Conflict),
@@ -143,7 +143,7 @@ class WithdrawalList(Resource):
 class Ledger(Resource):
     """The whole ledger."""
 
-    @endpoint(permission="ledger:read", answer=LedgerSchema)
+    @endpoint(permission="ledger:read", response=LedgerSchema)
     def get(self, _caller: Caller) -> Any:
         """Add up every entry anew; above 100,000 entries, read the last verdict of `flask ledger verify`."""
         return audit.get_verdict()

@@ -14,7 +14,7 @@ from app.core.unit_of_work import execute
 from app.extensions import db
 from app.users.models import User
 from app.users.service import user_deleting
-from app.wallet.ledger import Moved, Movement, locked, move
+from app.wallet.ledger import Movement, PostedTransfer, locked, move
 from app.wallet.models import Account, Entry, Memo, Transfer
 
 AUDIT = "transfer:audit"
@@ -40,7 +40,7 @@ ALL = select(*SHOWN).outerjoin(Memo, Memo.transfer_id == Transfer.id)
 
 
 def get_wallet(user_id: int) -> dict[str, Any]:
-    """Give a member's balance; zero before any movement. Raises NotFound for an unknown member."""
+    """Return a member's balance; zero before any movement. Raises NotFound for an unknown member."""
     wallet = execute(WALLET, {"user_id": user_id}).one_or_none()
     if wallet is None:
         raise NotFound
@@ -54,7 +54,7 @@ def get_wallet(user_id: int) -> dict[str, Any]:
 
 
 def list_entries(user_id: int) -> Query:
-    """Give the query of a member's statement: a walk along the account's index; joins that can add or hide no row."""
+    """Return the query of a member's statement: a walk along the account's index; joins that can add or hide no row."""
     counterparty_id = case((Entry.amount < 0, Transfer.receiver_id), else_=Transfer.sender_id)
     shown = (
         Entry.id,
@@ -77,47 +77,47 @@ def list_entries(user_id: int) -> Query:
 
 
 def list_entries_of(user_id: int) -> Query:
-    """Give the query of any member's statement. Raises NotFound for an unknown member."""
+    """Return the query of any member's statement. Raises NotFound for an unknown member."""
     get_wallet(user_id)
     return list_entries(user_id)
 
 
 def list_transfers(caller: Caller) -> Query | Parts:
-    """Give the query of the transfers that ``caller`` may see: one's own, all for treasurers."""
+    """Return the query of the transfers that ``caller`` may see: one's own, all for treasurers."""
     if caller.may(AUDIT):
         return ALL
     return where_either(ALL, Transfer.sender_id, Transfer.receiver_id, caller.member_id)
 
 
 def get_transfer(caller: Caller, transfer_id: int) -> Record:
-    """Give a transfer. Raises NotFound for one that ``caller`` may not see."""
+    """Return a transfer. Raises NotFound for one that ``caller`` may not see."""
     transfer = db.session.execute(ALL.where(Transfer.id == transfer_id)).one_or_none()
     if transfer is None or not (caller.may(AUDIT) or caller.id in (transfer.sender_id, transfer.receiver_id)):
         raise NotFound
     return transfer
 
 
-def create_transfer(caller: Caller, *, receiver_id: int, amount: int, memo: str) -> Moved:
+def create_transfer(caller: Caller, *, receiver_id: int, amount: int, memo: str) -> PostedTransfer:
     """Send credits (minor units) to another member. Raises ValidationFailed, NotFound or Conflict."""
     if receiver_id == caller.member_id:
         raise ValidationFailed(errors={"receiver_id": ["You cannot send credits to yourself."]})
     sender, receiver = locked(caller.member_id, receiver_id)
-    return _told(move(Movement("transfer", sender, receiver, amount, memo)))
+    return _emit_received(move(Movement("transfer", sender, receiver, amount, memo)))
 
 
-def deposit(*, user_id: int, amount: int, memo: str) -> Moved:
+def deposit(*, user_id: int, amount: int, memo: str) -> PostedTransfer:
     """Issue credits (minor units) to a member. Raises NotFound."""
     member, issuing = locked(user_id, issuing=True)
-    return _told(move(Movement("deposit", issuing, member, amount, memo)))
+    return _emit_received(move(Movement("deposit", issuing, member, amount, memo)))
 
 
-def withdraw(*, user_id: int, amount: int, memo: str) -> Moved:
+def withdraw(*, user_id: int, amount: int, memo: str) -> PostedTransfer:
     """Take credits (minor units) back from a member, a disabled one too. Raises NotFound or Conflict."""
     member, issuing = locked(user_id, issuing=True, active=False)
     return move(Movement("withdrawal", member, issuing, amount, memo))
 
 
-def reverse(transfer_id: int) -> Moved:
+def reverse(transfer_id: int) -> PostedTransfer:
     """Make the opposite of a transfer, once. Raises NotFound, or Conflict if that cannot be, or has been, done."""
     transfer = db.session.get(Transfer, transfer_id)
     if transfer is None:
@@ -133,15 +133,15 @@ def reverse(transfer_id: int) -> Moved:
     sender, receiver = accounts if transfer.receiver_id is not None else reversed(accounts)
     if db.session.scalar(select(Transfer.id).where(Transfer.reverses == transfer_id)) is not None:
         raise refusal
-    return _told(move(Movement("reversal", sender, receiver, transfer.amount, reverses=transfer_id)))
+    return _emit_received(move(Movement("reversal", sender, receiver, transfer.amount, reverses=transfer_id)))
 
 
-def _told(moved: Moved) -> Moved:
+def _emit_received(posted: PostedTransfer) -> PostedTransfer:
     """Tell a member of the credits that another, or the community, has sent."""
-    if moved.receiver_id is not None:
-        parties = {"sender_id": moved.sender_id, "receiver_id": moved.receiver_id}
-        outbox.emit("transfer.received", transfer_id=moved.id, kind=moved.kind, **parties, amount=moved.amount)
-    return moved
+    if posted.receiver_id is not None:
+        parties = {"sender_id": posted.sender_id, "receiver_id": posted.receiver_id}
+        outbox.emit("transfer.received", transfer_id=posted.id, kind=posted.kind, **parties, amount=posted.amount)
+    return posted
 
 
 @user_deleting.listen

@@ -100,7 +100,7 @@ def _acknowledged(database: Connection, writes: Sequence[Write]) -> list[Finding
 
 
 def _number(markers: Sequence[str]) -> str:
-    """Give how many there are, with some of them to look for in the logs."""
+    """Return how many there are, with some of them to look for in the logs."""
     return f"{len(markers)} ({', '.join(markers[:3])}, ...)" if markers else "0"
 
 

@@ -130,7 +130,7 @@ class Client(threading.Thread):
         return f"drill-{what}-{self.number}-{next(self._writes)}"
 
     def _write(self, what: str, resource: str, marker: str, **sent: Any) -> int | None:
-        """Send a POST until it is acknowledged, and give the id of what was made; None if it never was."""
+        """Send a POST until it is acknowledged, and return the id of what was made; None if it never was."""
         write = Write(what, marker)
         self.writes.append(write)
         while not self._too_late.is_set():
@@ -181,9 +181,9 @@ class Load:
             client.join()
 
     def attempts(self) -> list[Attempt]:
-        """Give all requests up to now."""
+        """Return all requests up to now."""
         return [attempt for client in self.clients for attempt in list(client.attempts)]
 
     def writes(self) -> list[Write]:
-        """Give all that was to be written."""
+        """Return all that was to be written."""
         return [write for client in self.clients for write in client.writes]

@@ -35,7 +35,7 @@ class Fault:
 
 
 def family(pid: int) -> list[int]:
-    """Give a process and all that descend from it, itself first."""
+    """Return a process and all that descend from it, itself first."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except FileNotFoundError:

@@ -31,7 +31,7 @@ class Period:
     end: float
 
     def concerns(self, attempt: Attempt) -> bool:
-        """Tell whether a request is this fault's: it began in the period, or was under way when the fault came."""
+        """Return whether a request is this fault's: it began in the period, or was under way when the fault came."""
         under_way = self.begun - SETTLED < attempt.begun < self.begun <= attempt.ended
         next_fault_s = attempt.begun > self.over + RECOVERS_WITHIN and attempt.ended >= self.end
         return (under_way or self.begun <= attempt.begun < self.end) and not next_fault_s
@@ -78,7 +78,7 @@ def row_of(period: Period, attempts: Sequence[Attempt]) -> Row:
 
 
 def line(row: Row) -> str:
-    """Give a row of the table."""
+    """Return a row of the table."""
     lasted = f"{row.lasted:.0f} s" if row.lasted >= 0.5 else "at once"
     recovered = f"{row.recovered:.1f} s" if row.recovered >= 0.05 else "at once"
     cells = (row.fault.title, lasted, row.requests, row.inside, row.after, f"{row.slowest:.1f} s", recovered)
@@ -86,13 +86,13 @@ def line(row: Row) -> str:
 
 
 def table(rows: Sequence[Row], missing: Sequence[tuple[Fault, str]]) -> str:
-    """Give the whole table; ``missing`` are the faults that could not happen here, and why."""
+    """Return the whole table; ``missing`` are the faults that could not happen here, and why."""
     absent = "".join(f"| {fault.title} | | | | | | | not tried: {why} |\n" for fault, why in missing)
     return HEAD + "".join(map(line, rows)) + absent
 
 
 def findings(found: Sequence[Finding]) -> str:
-    """Give the invariants as a list."""
+    """Return the invariants as a list."""
     return "".join(f"- {one.invariant}: {'yes' if one.holds else '**NO**'}. {one.found}\n" for one in found)
 
 

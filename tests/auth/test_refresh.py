@@ -19,7 +19,7 @@ Advance = Callable[[float], None]
 
 @pytest.fixture
 def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
-    """Stop the clock, and give a function that moves it on by some seconds."""
+    """Stop the clock, and return a function that moves it on by some seconds."""
     moment = clock.now()
 
     def move(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Cursors: a list walked by key is the whole list in its order, whatever is written meanwhile."""
+"""Cursors: a list selected by key is the whole list in its order, whatever is written meanwhile."""
 
 import random
 import re
@@ -47,7 +47,7 @@ def author(app: Flask, as_user: AsUser) -> CheckedClient:
 
 
 def walk(client: CheckedClient, url: str, name: str, between: Callable[[], object] = bool, **query: Any) -> list[Json]:
-    """Give all items of a list, page by page, and do something between the pages."""
+    """Return all items of a list, page by page, and do something between the pages."""
     items: list[Json] = []
     cursor: str | None = ""
     used: set[str] = set()
@@ -85,10 +85,10 @@ SORTS = ["created_at", "-created_at", "title", "-title", "title,-created_at", "-
 @pytest.mark.parametrize("sort", [*SORTS, "created_at,title,updated_at", "-updated_at,title,created_at"])
 @pytest.mark.parametrize("size", [1, 7, 46, 47, 100])
 def test_a_walk_gives_every_row_once_in_the_order_asked_for(author: CheckedClient, sort: str, size: int) -> None:
-    walked = with_moments_of_one_length(walk(author, URL, "posts", sort=sort, per_page=size))
+    selected = with_moments_of_one_length(walk(author, URL, "posts", sort=sort, per_page=size))
     by_number = author.get(URL, query_string={"sort": sort, "per_page": 100}).get_json()["posts"]
-    assert walked == with_moments_of_one_length(by_number) == in_order(walked, sort)
-    assert len({post["id"] for post in walked}) == 47
+    assert selected == with_moments_of_one_length(by_number) == in_order(selected, sort)
+    assert len({post["id"] for post in selected}) == 47
 
 
 @pytest.mark.parametrize("route", LISTS, ids=names)
@@ -97,9 +97,9 @@ def test_every_list_can_be_walked(as_user: AsUser, route: Route) -> None:
     assert route.contract.listing
     name = route.contract.listing.name
     for sort in route.contract.listing.sort:
-        walked = walk(admin, route.url, name, per_page=1, sort=f"-{sort}")
-        assert walked == admin.get(f"{route.url}?per_page=100&sort=-{sort}").get_json()[name]
-    assert walked
+        selected = walk(admin, route.url, name, per_page=1, sort=f"-{sort}")
+        assert selected == admin.get(f"{route.url}?per_page=100&sort=-{sort}").get_json()[name]
+    assert selected
 
 
 def test_an_empty_list_is_walked_in_one_step(as_user: AsUser) -> None:
@@ -131,8 +131,8 @@ def test_a_cursor_stands_in_a_url_as_it_is_and_fits_into_one_whatever_the_text(a
     answer = member.get("/api/v1/todos?cursor=&per_page=1&sort=task")
     assert re.fullmatch(r"[A-Za-z0-9._~-]+", answer.get_json()["next_cursor"])
     assert len(links(answer.headers["Link"])["next"]) < 8000
-    walked = walk(member, "/api/v1/todos", "todos", sort="task", per_page=1)
-    assert [todo["task"] for todo in walked] == sorted(tasks)
+    selected = walk(member, "/api/v1/todos", "todos", sort="task", per_page=1)
+    assert [todo["task"] for todo in selected] == sorted(tasks)
 
 
 @pytest.mark.parametrize("sort", ["title", "-created_at", "-title,created_at"])
@@ -164,9 +164,9 @@ def test_rows_written_and_deleted_meanwhile_make_it_neither_skip_nor_repeat_the_
     try:
         begun.wait(30)
         for size in (1, 2, 3, 5):
-            walked = walk(author, URL, "posts", sort=sort, per_page=size)
-            assert [post for post in walked if post["content"] != "other"] == there_all_the_time
-            assert len(walked) > len(there_all_the_time)
+            selected = walk(author, URL, "posts", sort=sort, per_page=size)
+            assert [post for post in selected if post["content"] != "other"] == there_all_the_time
+            assert len(selected) > len(there_all_the_time)
     finally:
         over.set()
         writer.join(30)

@@ -50,12 +50,12 @@ BODIES: dict[str, Json] = {
 
 
 def uploaded() -> Json:
-    """Give what uploads a picture."""
+    """Return what uploads a picture."""
     return {"data": {"file": (BytesIO(PICTURE), "red.png")}}
 
 
 def sent_to(route: Route) -> Json:
-    """Give what makes a write below /api/v1 succeed."""
+    """Return what makes a write below /api/v1 succeed."""
     if route.contract.upload:
         return uploaded()
     word = route.rule.rpartition("/")[2].removeprefix("<id:").removesuffix(">")
@@ -72,7 +72,7 @@ PICTURE = _picture()
 
 
 def stocked(as_user: AsUser) -> CheckedClient:
-    """Give an admin who has the number 1 of everything, and may do anything with it, and of each two more."""
+    """Return an admin who has the number 1 of everything, and may do anything with it, and of each two more."""
     admin, seller = as_user("admin"), as_user("admin")
     assert (admin.user_id, seller.user_id) == (1, 2)
     for word in ("posts", "todos", "products", "deposits", "orders", "transfers") * 3:
@@ -116,7 +116,7 @@ def member(as_user: AsUser) -> CheckedClient:
 
 
 def everything(app: Flask) -> dict[str, list[Any]]:
-    """Give all that is stored."""
+    """Return all that is stored."""
     with app.app_context():
         return {
             table.name: list(db.session.execute(select(table).order_by(*table.primary_key)))

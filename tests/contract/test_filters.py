@@ -78,7 +78,7 @@ def found(client: CheckedClient, url: str, **query: Any) -> list[Json]:
 
 
 def value_of(text: Any) -> Any:
-    """Give a JSON value as it is compared: moments as such, e-mail addresses without regard to case."""
+    """Return a JSON value as it is compared: moments as such, e-mail addresses without regard to case."""
     try:
         return datetime.fromisoformat(text.upper())
     except (AttributeError, ValueError):

@@ -47,7 +47,7 @@ def rows(app: Flask, model: Any) -> int:
 
 
 def signed_in_as(app: Flask, member: CheckedClient) -> CheckedClient:
-    """Give a client of its own, for a thread, with the member's token."""
+    """Return a client of its own, for a thread, with the member's token."""
     client = new_client(app)
     use_token(client, member.environ_base["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
     return client

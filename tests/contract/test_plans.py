@@ -60,7 +60,7 @@ def pages_read(app: Flask) -> Iterator[list[Statement]]:
 
 
 def plan_of(app: Flask, statement: Statement, *avoided: str) -> list[str]:
-    """Give the steps of the plan, as the database words them."""
+    """Return the steps of the plan, as the database words them."""
     with app.app_context(), db.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement[0]}", statement[1]).all()
@@ -71,7 +71,7 @@ def plan_of(app: Flask, statement: Statement, *avoided: str) -> list[str]:
 
 
 def pages_of(app: Flask, client: CheckedClient, route: Route, **query: Any) -> list[Statement]:
-    """Give the statements that read the first pages of a list, by number and by cursor."""
+    """Return the statements that read the first pages of a list, by number and by cursor."""
     with pages_read(app) as noted:
         first = route.call(client, query_string={**query, "cursor": "", "per_page": 1}).get_json()
         for way in ({"page": 2}, {"cursor": first["next_cursor"]}):

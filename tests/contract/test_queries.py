@@ -112,7 +112,7 @@ def make_result(job_id: int) -> None:
 
 
 def made_to_succeed(route: Route, client: CheckedClient) -> Json:
-    """Prepare what the route needs, and give what is sent to it."""
+    """Prepare what the route needs, and return what is sent to it."""
     credentials = {"email": client.email, "password": PASSWORD}
     match str(route):
         case "POST /auth/login":

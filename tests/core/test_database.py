@@ -38,7 +38,7 @@ def hurt(server: str) -> Iterator[Flask]:
 
 
 def answers(app: Flask) -> list[Callable[[], object]]:
-    """Give two ways to ask the database: by the connection that reads, and by the one that writes."""
+    """Return two ways to ask the database: by the connection that reads, and by the one that writes."""
 
     def ask() -> object:
         return execute(text("SELECT 1")).scalar()

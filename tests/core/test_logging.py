@@ -48,7 +48,7 @@ def test_a_request_line_says_who_asked_and_what_the_database_took(
 
 
 def last_request(caplog: pytest.LogCaptureFixture) -> Any:
-    """Give the fields of the last request's line."""
+    """Return the fields of the last request's line."""
     record = [record for record in caplog.records if record.name == "app.access"][-1]
     return json.loads(JsonFormatter().format(record))
 

@@ -49,7 +49,7 @@ def ask(service: Service, url: str) -> Answer:
 
 
 def idle() -> bool:
-    """Tell whether no thread of a call is left, waiting a while for those that are ending."""
+    """Return whether no thread of a call is left, waiting a while for those that are ending."""
     deadline = time.monotonic() + SOON
     while any(thread.name.endswith("(_fulfil)") for thread in threading.enumerate()):
         if time.monotonic() > deadline:

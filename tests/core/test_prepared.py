@@ -31,7 +31,7 @@ from app import create_app
 from app.core.db.engines import READS, connection_of
 from app.core.db.prepared import prepared
 from app.core.http.error_handler import error_response
-from app.core.unit_of_work import execute, one_moment, unit_of_work
+from app.core.unit_of_work import execute, snapshot, unit_of_work
 from app.extensions import db
 from tests.conftest import dispose
 from tests.postgres import FAST, own_server
@@ -77,7 +77,7 @@ def names(app: Flask, statement: Select[str], name: str) -> list[str]:
 
 
 def plans(app: Flask) -> dict[str, tuple[int, int]]:
-    """Give how often each statement that the reading connection has prepared was planned: for all values, for some."""
+    """Return how often each statement of the reading connection was planned: for all values, for some."""
     with app.app_context():
         return {row.statement: (row.generic_plans, row.custom_plans) for row in execute(PLANS)}
 
@@ -146,14 +146,14 @@ class Interrupted(Exception):
     """Something that is raised by a signal, as the limit on a job's time is."""
 
 
-def in_one_moment() -> None:
-    with one_moment():
+def in_snapshot() -> None:
+    with snapshot():
         execute(SLEEP, {"seconds": 60.0})
 
 
 WAITS: dict[str, Callable[[], object]] = {
     "reading": lambda: execute(SLEEP, {"seconds": 60.0}),
-    "in one moment": in_one_moment,
+    "in one moment": in_snapshot,
     "in a unit of work": lambda: unit_of_work(lambda: execute(SLEEP, {"seconds": 60.0})),
     "by SQLAlchemy": lambda: execute(text("SELECT pg_sleep(60)")),
     "by SQLAlchemy in a unit of work": lambda: unit_of_work(lambda: execute(text("SELECT pg_sleep(60)"))),

@@ -64,7 +64,7 @@ def on_s3(app: Flask, as_user: AsUser) -> Iterator[CheckedClient]:
 
 
 def test_a_bucket_holds_files_of_several_parts(s3: ThreadedMotoServer, on_s3: CheckedClient) -> None:
-    content = os.urandom(storage.PART + 300_000)
+    content = os.urandom(storage.CHUNK_SIZE + 300_000)
     assert upload(on_s3, content).status_code == 201
     assert on_s3.get(f"{URL}/1/content").data == content
     part = on_s3.get(f"{URL}/1/content", headers={"Range": "bytes=5242870-5242899"})

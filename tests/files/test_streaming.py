@@ -51,7 +51,7 @@ def signed_in(checkout: Checkout) -> dict[str, str]:
 
 
 def most_memory(server: "subprocess.Popen[bytes]") -> int:
-    """Give the most memory that the worker has ever had (bytes)."""
+    """Return the most memory that the worker has ever had (bytes)."""
     worker = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()[0]
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text())
     assert found

@@ -65,7 +65,7 @@ def answered(service: Checkout) -> float:
 
 
 def workers(service: Checkout) -> set[int]:
-    """Give the ids of the workers that answer now."""
+    """Return the ids of the workers that answer now."""
     with ThreadPoolExecutor(8) as pool:
         return {answer["pid"] for answer in pool.map(service.get, ["/test/pid"] * 60)}
 

@@ -217,7 +217,7 @@ def dies_after(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
 
         monkeypatch.setattr(products, "create_products", dying)
         monkeypatch.setattr(runner, "LEASE", -runner.LEASE)
-        monkeypatch.setattr(service, "BATCH", 2)
+        monkeypatch.setattr(service, "BATCH_SIZE", 2)
 
     return arm
 

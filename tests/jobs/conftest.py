@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.background import outbox
 from app.core.unit_of_work import unit_of_work
 from app.jobs import kinds, runner, tasks
-from app.jobs.kinds import Kind, Run
+from app.jobs.kinds import JobKind, Run
 
 Json = dict[str, Any]
 Later = Callable[[float], None]
@@ -19,9 +19,9 @@ Listeners = dict[str, tuple[outbox.Listener, ...]]
 
 
 @pytest.fixture
-def known(app: Flask, monkeypatch: pytest.MonkeyPatch) -> dict[str, Kind]:
+def known(app: Flask, monkeypatch: pytest.MonkeyPatch) -> dict[str, JobKind]:
     """The kinds of jobs that the worker knows, for this test; on no timetable yet."""
-    found: dict[str, Kind] = {}
+    found: dict[str, JobKind] = {}
     monkeypatch.setitem(app.extensions, kinds.EXTENSION, found)
     return found
 
@@ -48,8 +48,8 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Later:
 
 
 @pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What the bell is rung for, after the commit: the tasks and their ids."""
+def due(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the bell is due for, after the commit: the tasks and their ids."""
     heard: list[tuple[Any, ...]] = []
     monkeypatch.setattr("app.core.background.dispatcher._enqueue", lambda task, ids: heard.append((task, *ids)))
     return heard

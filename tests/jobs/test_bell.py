@@ -71,27 +71,27 @@ def test_a_ring_that_nobody_hears_is_given_up_for_the_next(
 
 
 def test_one_message_calls_for_all_events(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    rings: dispatcher.Rings = queue.Queue()
+    messages: dispatcher.Messages = queue.Queue()
     monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
-    monkeypatch.setattr(dispatcher, "_rings", rings)
-    monkeypatch.setattr(dispatcher, "_start_ringer", bool)
+    monkeypatch.setattr(dispatcher, "_messages", messages)
+    monkeypatch.setattr(dispatcher, "_start_publisher", bool)
     with app.app_context():
         unit_of_work(lambda: outbox.emit("happened"))
         job_id = unit_of_work(lambda: service.enqueue("purge"))["id"]
         unit_of_work(lambda: outbox.emit("happened"))
-    assert dispatcher._next_peal(rings) == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
-    assert rings.empty()
+    assert dispatcher._next_batch(messages) == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
+    assert messages.empty()
 
 
 def test_the_bell_is_not_rung_for_each_of_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    rings: dispatcher.Rings = queue.Queue()
+    messages: dispatcher.Messages = queue.Queue()
     sent: list[str] = []
     monkeypatch.setattr(celery, "send_task", lambda task, _ids, **_options: sent.append(task))
-    threading.Thread(target=dispatcher._publish_all, args=(rings,), daemon=True).start()
+    threading.Thread(target=dispatcher._publish_all, args=(messages,), daemon=True).start()
     for _ in range(20):
-        rings.put((outbox.DELIVER, ()))
+        messages.put((outbox.DELIVER, ()))
         time.sleep(0.005)
-    rings.put(("the last one", ()))
+    messages.put(("the last one", ()))
     until(lambda: "the last one" in sent)
     assert 1 <= sent.count(outbox.DELIVER) < 20
 
@@ -100,9 +100,9 @@ def test_more_rings_than_the_bell_can_keep_are_left_to_the_scheduler(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
-    monkeypatch.setattr(dispatcher, "_rings", queue.Queue(2))
-    monkeypatch.setattr(dispatcher, "_start_ringer", bool)
+    monkeypatch.setattr(dispatcher, "_messages", queue.Queue(2))
+    monkeypatch.setattr(dispatcher, "_start_publisher", bool)
     with app.app_context():
         ids = [unit_of_work(lambda: service.enqueue("purge"))["id"] for _ in range(3)]
-    assert [dispatcher._rings.get_nowait() for _ in range(2)] == [(service.RUN, (job_id,)) for job_id in ids[:2]]
-    assert dispatcher._rings.empty()
+    assert [dispatcher._messages.get_nowait() for _ in range(2)] == [(service.RUN, (job_id,)) for job_id in ids[:2]]
+    assert dispatcher._messages.empty()

@@ -14,7 +14,7 @@ from app.core.errors import ServiceUnavailable
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import runner
-from app.jobs.kinds import JobFailed, Kind, Run
+from app.jobs.kinds import JobFailed, JobKind, Run
 from app.jobs.models import Job
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
@@ -61,7 +61,7 @@ def change(app: Flask, job_id: int, **values: Any) -> None:
 
 
 def test_a_job_is_watched_from_the_queue_to_its_result(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], work: Work
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], work: Work
 ) -> None:
     seen: list[Json] = []
 
@@ -70,7 +70,7 @@ def test_a_job_is_watched_from_the_queue_to_its_result(
         run.progress(3, 4)
         return {"greeting": run.params["greeting"], "of": run.user_id}
 
-    known["test.hello"] = Kind("test.hello", perform)
+    known["test.hello"] = JobKind("test.hello", perform)
     job_id = ask_for_job(member, "test.hello", greeting="hej")
     queued = watch(member, job_id)
     assert queued == {
@@ -97,14 +97,14 @@ def test_the_jobs_of_others_do_not_exist(as_user: AsUser, member: CheckedClient)
     assert watch(member, job_id)["status"] == "queued"
 
 
-def test_the_service_s_own_jobs_are_nobody_s(as_user: AsUser, known: dict[str, Kind], tick: Work) -> None:
-    known["test.hourly"] = Kind("test.hourly", nothing, every=timedelta(hours=1))
+def test_the_service_s_own_jobs_are_nobody_s(as_user: AsUser, known: dict[str, JobKind], tick: Work) -> None:
+    known["test.hourly"] = JobKind("test.hourly", nothing, every=timedelta(hours=1))
     tick()
     assert as_user("admin").get(JOBS).get_json()["total"] == 0
 
 
-def test_jobs_are_found_by_kind_and_status(member: CheckedClient, known: dict[str, Kind], work: Work) -> None:
-    known |= {name: Kind(name, nothing) for name in ("test.one", "test.two")}
+def test_jobs_are_found_by_kind_and_status(member: CheckedClient, known: dict[str, JobKind], work: Work) -> None:
+    known |= {name: JobKind(name, nothing) for name in ("test.one", "test.two")}
     done = [ask_for_job(member, kind) for kind in ("test.one", "test.two")]
     work()
     waiting = ask_for_job(member, "test.two")
@@ -119,9 +119,9 @@ def test_jobs_are_found_by_kind_and_status(member: CheckedClient, known: dict[st
     assert found(status__in="failed,queued") == [waiting]
 
 
-def test_a_job_that_waits_is_cancelled_at_once(member: CheckedClient, known: dict[str, Kind], work: Work) -> None:
+def test_a_job_that_waits_is_cancelled_at_once(member: CheckedClient, known: dict[str, JobKind], work: Work) -> None:
     done: list[Run] = []
-    known["test.wait"] = Kind("test.wait", done.append)
+    known["test.wait"] = JobKind("test.wait", done.append)
     job_id = ask_for_job(member, "test.wait")
     answer = member.post(f"{JOBS}/{job_id}/cancellation")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "cancelled")
@@ -132,7 +132,7 @@ def test_a_job_that_waits_is_cancelled_at_once(member: CheckedClient, known: dic
 
 @pytest.mark.usefixtures("short_beats")
 def test_a_job_that_runs_stops_where_it_next_tells_its_progress(
-    member: CheckedClient, known: dict[str, Kind], work: Work
+    member: CheckedClient, known: dict[str, JobKind], work: Work
 ) -> None:
     answers: list[Json] = []
 
@@ -142,7 +142,7 @@ def test_a_job_that_runs_stops_where_it_next_tells_its_progress(
         run.progress(7)
         answers.append({"status": "went on"})
 
-    known["test.long"] = Kind("test.long", perform)
+    known["test.long"] = JobKind("test.long", perform)
     job_id = ask_for_job(member, "test.long")
     work()
     assert [answer["status"] for answer in answers] == ["running"]
@@ -153,10 +153,10 @@ def test_a_job_that_runs_stops_where_it_next_tells_its_progress(
 
 
 def test_a_job_that_was_cancelled_when_its_worker_died_is_not_taken_up_again(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], later: Later
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], later: Later
 ) -> None:
     attempts: list[Run] = []
-    known["test.dies"] = Kind("test.dies", attempts.append)
+    known["test.dies"] = JobKind("test.dies", attempts.append)
     job_id = ask_for_job(member, "test.dies")
     with app.app_context():
         unit_of_work(lambda: runner._claim(job_id))
@@ -168,7 +168,7 @@ def test_a_job_that_was_cancelled_when_its_worker_died_is_not_taken_up_again(
 
 @pytest.mark.usefixtures("short_beats")
 def test_deleting_a_member_erases_the_jobs_and_stops_the_one_that_runs(
-    app: Flask, as_user: AsUser, known: dict[str, Kind], work: Work, caplog: pytest.LogCaptureFixture
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
     member, went_on = as_user(), []
 
@@ -178,7 +178,7 @@ def test_deleting_a_member_erases_the_jobs_and_stops_the_one_that_runs(
         run.progress(1)
         went_on.append(run)
 
-    known["test.erased"] = Kind("test.erased", perform)
+    known["test.erased"] = JobKind("test.erased", perform)
     ids = [ask_for_job(member, "test.erased") for _ in range(2)]
     caplog.set_level(logging.WARNING, "app")
     work()
@@ -188,7 +188,7 @@ def test_deleting_a_member_erases_the_jobs_and_stops_the_one_that_runs(
 
 
 def test_a_job_that_raises_is_tried_again_ever_later_and_then_fails_without_telling_why(
-    member: CheckedClient, known: dict[str, Kind], work: Work, later: Later
+    member: CheckedClient, known: dict[str, JobKind], work: Work, later: Later
 ) -> None:
     attempts: list[int] = []
 
@@ -197,7 +197,7 @@ def test_a_job_that_raises_is_tried_again_ever_later_and_then_fails_without_tell
         raise RuntimeError("secret")
 
     logging.getLogger("app").setLevel("CRITICAL")
-    known["test.breaks"] = Kind("test.breaks", perform)
+    known["test.breaks"] = JobKind("test.breaks", perform)
     job_id = ask_for_job(member, "test.breaks")
     for tried, pause in (([1], 1), ([1], 2), ([1, 2], 2), ([1, 2], 3), ([1, 2, 3], 3600)):
         work()
@@ -219,20 +219,20 @@ def test_a_job_that_raises_is_tried_again_ever_later_and_then_fails_without_tell
     ids=["the disk is full", "the storage is away", "anything else"],
 )
 def test_a_job_that_ends_since_a_part_is_away_or_full_says_so(
-    member: CheckedClient, known: dict[str, Kind], work: Work, error: Exception, told: Json
+    member: CheckedClient, known: dict[str, JobKind], work: Work, error: Exception, told: Json
 ) -> None:
     def perform(_run: Run) -> None:
         raise error
 
     logging.getLogger("app").setLevel("CRITICAL")
-    known["test.away"] = Kind("test.away", perform, attempts=1)
+    known["test.away"] = JobKind("test.away", perform, attempts=1)
     job_id = ask_for_job(member, "test.away")
     work()
     assert (watch(member, job_id)["status"], watch(member, job_id)["error"]) == ("failed", told)
 
 
 def test_a_job_that_succeeds_at_the_second_attempt_shows_nothing_of_the_first(
-    member: CheckedClient, known: dict[str, Kind], work: Work, later: Later
+    member: CheckedClient, known: dict[str, JobKind], work: Work, later: Later
 ) -> None:
     def perform(run: Run) -> Json:
         if run.attempt == 1:
@@ -240,7 +240,7 @@ def test_a_job_that_succeeds_at_the_second_attempt_shows_nothing_of_the_first(
         return {"attempt": run.attempt}
 
     logging.getLogger("app").setLevel("CRITICAL")
-    known["test.twice"] = Kind("test.twice", perform)
+    known["test.twice"] = JobKind("test.twice", perform)
     job_id = ask_for_job(member, "test.twice")
     work()
     later(3)
@@ -251,12 +251,12 @@ def test_a_job_that_succeeds_at_the_second_attempt_shows_nothing_of_the_first(
 
 @pytest.mark.parametrize("message", ["Line 3 has no price.", "\u00e4" * 700])
 def test_a_job_that_cannot_be_done_fails_at_once_with_its_reason(
-    member: CheckedClient, known: dict[str, Kind], work: Work, message: str
+    member: CheckedClient, known: dict[str, JobKind], work: Work, message: str
 ) -> None:
     def perform(_run: Run) -> None:
         raise JobFailed("no_price", message)
 
-    known["test.cannot"] = Kind("test.cannot", perform)
+    known["test.cannot"] = JobKind("test.cannot", perform)
     job_id = ask_for_job(member, "test.cannot")
     work()
     ended = watch(member, job_id)
@@ -265,20 +265,20 @@ def test_a_job_that_cannot_be_done_fails_at_once_with_its_reason(
 
 @pytest.mark.parametrize("result", [{"x": object()}, {"x": b"\xff"}, 7])
 def test_a_result_that_cannot_be_stored_fails_the_job(
-    member: CheckedClient, known: dict[str, Kind], work: Work, result: Any
+    member: CheckedClient, known: dict[str, JobKind], work: Work, result: Any
 ) -> None:
     logging.getLogger("app").setLevel("CRITICAL")
-    known["test.odd"] = Kind("test.odd", lambda _run: result, attempts=1)
+    known["test.odd"] = JobKind("test.odd", lambda _run: result, attempts=1)
     job_id = ask_for_job(member, "test.odd")
     work()
     assert (watch(member, job_id)["status"], watch(member, job_id)["error"]) == ("failed", INTERNAL)
 
 
-def test_a_job_that_takes_too_long_says_so(member: CheckedClient, known: dict[str, Kind], work: Work) -> None:
+def test_a_job_that_takes_too_long_says_so(member: CheckedClient, known: dict[str, JobKind], work: Work) -> None:
     def perform(_run: Run) -> None:
         raise SoftTimeLimitExceeded
 
-    known["test.endless"] = Kind("test.endless", perform)
+    known["test.endless"] = JobKind("test.endless", perform)
     job_id = ask_for_job(member, "test.endless")
     work()
     ended = watch(member, job_id)
@@ -286,7 +286,7 @@ def test_a_job_that_takes_too_long_says_so(member: CheckedClient, known: dict[st
 
 
 def test_a_job_of_a_kind_that_is_gone_fails_instead_of_being_called_for_ever(
-    member: CheckedClient, known: dict[str, Kind], work: Work
+    member: CheckedClient, known: dict[str, JobKind], work: Work
 ) -> None:
     logging.getLogger("app").setLevel("CRITICAL")
     assert "test.gone" not in known
@@ -296,7 +296,7 @@ def test_a_job_of_a_kind_that_is_gone_fails_instead_of_being_called_for_ever(
 
 
 def test_an_attempt_whose_lease_ran_out_is_taken_over_and_changes_nothing_any_more(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], later: Later
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], later: Later
 ) -> None:
     attempts: list[int] = []
 
@@ -310,7 +310,7 @@ def test_an_attempt_whose_lease_ran_out_is_taken_over_and_changes_nothing_any_mo
             attempt.progress(99, 100)
         return {"attempt": attempt.attempt}
 
-    known["test.sleeps"] = Kind("test.sleeps", perform)
+    known["test.sleeps"] = JobKind("test.sleeps", perform)
     job_id = ask_for_job(member, "test.sleeps")
     run(app, job_id)
     ended = watch(member, job_id)
@@ -319,7 +319,7 @@ def test_an_attempt_whose_lease_ran_out_is_taken_over_and_changes_nothing_any_mo
 
 
 def test_an_attempt_that_fails_after_it_was_taken_over_does_not_queue_the_job_again(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], later: Later
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], later: Later
 ) -> None:
     def perform(attempt: Run) -> None:
         if attempt.attempt == 1:
@@ -328,17 +328,17 @@ def test_an_attempt_that_fails_after_it_was_taken_over_does_not_queue_the_job_ag
             raise RuntimeError
 
     logging.getLogger("app").setLevel("CRITICAL")
-    known["test.sleeps"] = Kind("test.sleeps", perform)
+    known["test.sleeps"] = JobKind("test.sleeps", perform)
     job_id = ask_for_job(member, "test.sleeps")
     run(app, job_id)
     assert watch(member, job_id)["status"] == "succeeded"
 
 
 def test_a_job_that_is_interrupted_too_often_fails_with_a_reason(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], later: Later
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], later: Later
 ) -> None:
     logging.getLogger("app").setLevel("CRITICAL")
-    known["test.killer"] = Kind("test.killer", nothing, attempts=2)
+    known["test.killer"] = JobKind("test.killer", nothing, attempts=2)
     job_id = ask_for_job(member, "test.killer")
     for _ in range(2):
         with app.app_context():
@@ -350,10 +350,10 @@ def test_a_job_that_is_interrupted_too_often_fails_with_a_reason(
 
 
 def test_a_job_is_done_once_however_often_its_bell_rings(
-    app: Flask, member: CheckedClient, known: dict[str, Kind]
+    app: Flask, member: CheckedClient, known: dict[str, JobKind]
 ) -> None:
     done: list[Run] = []
-    known["test.once"] = Kind("test.once", done.append)
+    known["test.once"] = JobKind("test.once", done.append)
     job_id = ask_for_job(member, "test.once")
     for _ in range(3):
         run(app, job_id)
@@ -363,7 +363,7 @@ def test_a_job_is_done_once_however_often_its_bell_rings(
 
 @pytest.mark.usefixtures("short_beats")
 def test_the_progress_and_the_lease_are_stored_by_the_heartbeat_alone(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], count_queries: Callable[[], Any]
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], count_queries: Callable[[], Any]
 ) -> None:
     def perform(run: Run) -> None:
         before = stored(app, run.job_id).lease_until
@@ -376,7 +376,7 @@ def test_the_progress_and_the_lease_are_stored_by_the_heartbeat_alone(
         after = stored(app, run.job_id).lease_until
         assert (after or before) > (before or after)  # type: ignore[operator]
 
-    known["test.counts"] = Kind("test.counts", perform, attempts=1)
+    known["test.counts"] = JobKind("test.counts", perform, attempts=1)
     job_id = ask_for_job(member, "test.counts")
     run(app, job_id)
     assert watch(member, job_id)["status"] == "succeeded"
@@ -388,7 +388,7 @@ def test_the_progress_is_stored_at_most_once_a_second() -> None:
 
 
 def test_a_heartbeat_that_fails_is_made_up_for_by_the_next(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], monkeypatch: pytest.MonkeyPatch
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logging.getLogger("app").setLevel("CRITICAL")
     monkeypatch.setattr(runner, "BEAT", 0.01)
@@ -405,20 +405,20 @@ def test_a_heartbeat_that_fails_is_made_up_for_by_the_next(
         run.progress(5)
         until(lambda: watch(member, run.job_id)["progress"]["done"] == 5)
 
-    known["test.shaky"] = Kind("test.shaky", perform, attempts=1)
+    known["test.shaky"] = JobKind("test.shaky", perform, attempts=1)
     job_id = ask_for_job(member, "test.shaky")
     run(app, job_id)
     assert watch(member, job_id)["status"] == "succeeded"
 
 
 def test_the_worker_s_log_names_the_request_that_has_asked_for_the_job(
-    app: Flask, member: CheckedClient, known: dict[str, Kind], work: Work, caplog: pytest.LogCaptureFixture
+    app: Flask, member: CheckedClient, known: dict[str, JobKind], work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
     def perform(_run: Run) -> None:
         logging.getLogger("app.test").warning("at work")
         raise RuntimeError
 
-    known["test.logs"] = Kind("test.logs", perform, attempts=1)
+    known["test.logs"] = JobKind("test.logs", perform, attempts=1)
     job_id = ask_for_job(member, "test.logs")
     change(app, job_id, request_id="the-request")
     caplog.set_level(logging.INFO, "app")

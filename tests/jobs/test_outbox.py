@@ -14,7 +14,7 @@ from app.core.background.outbox import Event
 from app.core.unit_of_work import dry_run, unit_of_work
 from app.extensions import db
 from app.jobs import service as jobs
-from app.jobs.kinds import Kind
+from app.jobs.kinds import JobKind
 from app.jobs.models import Job
 from app.users.models import User
 from tests.client import CheckedClient
@@ -134,11 +134,11 @@ def test_what_was_undone_has_not_happened(app: Flask) -> None:
 
 
 def test_listeners_hear_how_a_member_s_job_has_ended(
-    as_user: AsUser, known: dict[str, Kind], listeners: Listeners, work: Work
+    as_user: AsUser, known: dict[str, JobKind], listeners: Listeners, work: Work
 ) -> None:
     heard: list[Json] = []
     listeners["job.finished"] = (heard.append,)
-    known["test.ends"] = Kind("test.ends", nothing)
+    known["test.ends"] = JobKind("test.ends", nothing)
     member = as_user()
     done, cancelled, gone = (ask_for_job(member, kind) for kind in ("test.ends", "test.ends", "test.gone"))
     logging.getLogger("app").setLevel("CRITICAL")
@@ -155,14 +155,14 @@ def test_listeners_hear_how_a_member_s_job_has_ended(
 
 
 def test_a_job_that_a_listener_asks_for_and_all_log_lines_name_the_request_that_began_it(
-    app: Flask, as_user: AsUser, known: dict[str, Kind], listeners: Listeners, work: Work,
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], listeners: Listeners, work: Work,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     def listener(payload: Json) -> None:
         logging.getLogger("app.test").warning("heard")
         jobs.enqueue("test.asked", user_id=payload["user_id"])
 
-    known |= {name: Kind(name, nothing) for name in ("test.first", "test.asked")}
+    known |= {name: JobKind(name, nothing) for name in ("test.first", "test.asked")}
     listeners["job.finished"] = (listener,)
     member = as_user()
     job_id = ask_for_job(member, "test.first")

@@ -33,7 +33,7 @@ from app.extensions import db
 from app.jobs import kinds, runner, service, tasks
 from app.jobs.models import Job
 
-runner.LEASE = service.RING_AGAIN = timedelta(seconds=3)
+runner.LEASE = service.REPUBLISH_AFTER = timedelta(seconds=3)
 tasks.TICK = 1.0
 HERE = Path(__file__).parent
 
@@ -51,7 +51,7 @@ def slow(run):
 app = create_app()
 celery = app.extensions["celery"]
 forever = timedelta(days=100_000)
-for kind in (kinds.Kind("test.slow", slow, attempts=9), kinds.Kind("test.once", lambda run: None, every=forever)):
+for kind in (kinds.JobKind("test.slow", slow, attempts=9), kinds.JobKind("test.once", lambda run: None, every=forever)):
     app.extensions[kinds.EXTENSION][kind.name] = kind
 
 
@@ -73,7 +73,7 @@ def once():
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Give the processes whose working directory is ``folder`` or, as a broker's, below it."""
+    """Return the processes whose working directory is ``folder`` or, as a broker's, below it."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -159,7 +159,7 @@ class Service:
         (self.folder / "finish").touch()
 
     def finished(self) -> list[int]:
-        """Give the jobs that were done to their end, as often as they were."""
+        """Return the jobs that were done to their end, as often as they were."""
         return [int(line) for line in (self.folder / "finished").read_text().split()]
 
 

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import runner, service
-from app.jobs.kinds import JobFailed, Kind, Run
+from app.jobs.kinds import JobFailed, JobKind, Run
 from app.jobs.models import QUEUED, RUNNING, SUCCEEDED, Job
 from app.registry import KINDS, purge
 from tests.client import CheckedClient
@@ -29,8 +29,8 @@ HOUR = 3600
 
 
 @pytest.fixture
-def hourly(known: dict[str, Kind]) -> Kind:
-    known["test.hourly"] = Kind("test.hourly", nothing, every=timedelta(hours=1))
+def hourly(known: dict[str, JobKind]) -> JobKind:
+    known["test.hourly"] = JobKind("test.hourly", nothing, every=timedelta(hours=1))
     return known["test.hourly"]
 
 
@@ -74,7 +74,7 @@ def test_what_is_on_the_timetable_can_be_done(app: Flask, tick: Tick, work: Tick
 
 
 def test_the_bell_rings_after_the_commit_and_never_for_what_was_not_kept(
-    app: Flask, as_user: AsUser, rung: Rung
+    app: Flask, as_user: AsUser, due: Rung
 ) -> None:
     member = as_user()
 
@@ -84,41 +84,41 @@ def test_the_bell_rings_after_the_commit_and_never_for_what_was_not_kept(
 
     with app.app_context(), pytest.raises(JobFailed):
         unit_of_work(refused)
-    assert rung == []
+    assert due == []
     job_id = ask_for_job(member)
-    assert rung == [(service.RUN, job_id)]
+    assert due == [(service.RUN, job_id)]
 
 
 def test_a_bell_that_nobody_has_heard_rings_again_but_not_all_the_time(
-    as_user: AsUser, known: dict[str, Kind], tick: Tick, rung: Rung, later: Later
+    as_user: AsUser, known: dict[str, JobKind], tick: Tick, due: Rung, later: Later
 ) -> None:
-    known["test.waits"] = Kind("test.waits", nothing)
+    known["test.waits"] = JobKind("test.waits", nothing)
     call = (service.RUN, ask_for_job(as_user(), "test.waits"))
-    assert rung == [call]
-    for seconds, rings in ((0, 1), (29, 1), (2, 2), (0, 2), (31, 3)):
+    assert due == [call]
+    for seconds, messages in ((0, 1), (29, 1), (2, 2), (0, 2), (31, 3)):
         later(seconds)
         tick()
-        assert rung == [call] * rings
+        assert due == [call] * messages
 
 
 def test_a_job_whose_worker_is_gone_is_called_for_again(
-    app: Flask, as_user: AsUser, known: dict[str, Kind], tick: Tick, rung: Rung, later: Later
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], tick: Tick, due: Rung, later: Later
 ) -> None:
-    known["test.dies"] = Kind("test.dies", nothing)
+    known["test.dies"] = JobKind("test.dies", nothing)
     job_id = ask_for_job(as_user(), "test.dies")
     with app.app_context():
         unit_of_work(lambda: runner._claim(job_id))
-    rung.clear()
+    due.clear()
     later(29)
     tick()
-    assert rung == []
+    assert due == []
     later(2)
     tick()
-    assert rung == [(service.RUN, job_id)]
+    assert due == [(service.RUN, job_id)]
 
 
 def test_a_job_that_rests_after_a_failure_is_called_for_when_it_is_due(
-    as_user: AsUser, known: dict[str, Kind], tick: Tick, work: Tick, rung: Rung, later: Later
+    as_user: AsUser, known: dict[str, JobKind], tick: Tick, work: Tick, due: Rung, later: Later
 ) -> None:
     done: list[int] = []
 
@@ -127,37 +127,37 @@ def test_a_job_that_rests_after_a_failure_is_called_for_when_it_is_due(
         if run.attempt == 1:
             raise RuntimeError
 
-    known["test.rests"] = Kind("test.rests", perform)
+    known["test.rests"] = JobKind("test.rests", perform)
     job_id = ask_for_job(as_user(), "test.rests")
     work()
-    rung.clear()
+    due.clear()
     tick()
-    assert rung == []
+    assert due == []
     later(3)
     tick()
-    assert rung == [(service.RUN, job_id)]
+    assert due == [(service.RUN, job_id)]
     work()
     assert done == [1, 2]
-    rung.clear()
+    due.clear()
     later(HOUR)
     tick()
-    assert rung == []
+    assert due == []
 
 
 @pytest.mark.usefixtures("known")
-def test_events_that_wait_are_called_for(tick: Tick, emit: Callable[..., None], rung: Rung) -> None:
+def test_events_that_wait_are_called_for(tick: Tick, emit: Callable[..., None], due: Rung) -> None:
     tick()
-    assert rung == []
+    assert due == []
     emit("test.happened")
-    rung.clear()
+    due.clear()
     tick()
-    assert rung == [("outbox.deliver",)]
+    assert due == [("outbox.deliver",)]
 
 
 def test_the_service_forgets_its_own_jobs_after_a_week_and_keeps_its_members(
-    app: Flask, as_user: AsUser, known: dict[str, Kind], hourly: Kind, tick: Tick, work: Tick, later: Later
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], hourly: JobKind, tick: Tick, work: Tick, later: Later
 ) -> None:
-    known["test.kept"] = Kind("test.kept", nothing)
+    known["test.kept"] = JobKind("test.kept", nothing)
     member = as_user()
     job_id = ask_for_job(member, "test.kept")
     tick()
@@ -173,7 +173,7 @@ def test_the_service_forgets_its_own_jobs_after_a_week_and_keeps_its_members(
 
 
 def test_readiness_tells_whether_a_worker_was_seen_lately_or_is_busy(
-    app: Flask, client: CheckedClient, known: dict[str, Kind], tick: Tick, later: Later
+    app: Flask, client: CheckedClient, known: dict[str, JobKind], tick: Tick, later: Later
 ) -> None:
     def told() -> tuple[int, bool, list[str]]:
         answer = client.get("/health/ready")

@@ -13,7 +13,7 @@ from app.core import clock
 
 
 def make_certificate(folder: Path) -> tuple[str, str]:
-    """Make a certificate that signs itself, and give the files of it and of its key."""
+    """Make a certificate that signs itself, and return the files of it and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now, day = clock.now(), timedelta(days=1)

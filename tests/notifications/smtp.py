@@ -49,7 +49,7 @@ class Inbox:
 
 @contextmanager
 def serving(inbox: Inbox, **options: Any) -> Iterator[str]:
-    """Run a mail server, and give its URL."""
+    """Run a mail server, and return its URL."""
     controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **options)
     controller.start()
     try:
@@ -60,7 +60,7 @@ def serving(inbox: Inbox, **options: Any) -> Iterator[str]:
 
 @contextmanager
 def greeting(words: bytes, kept: list[socket.socket] | None = None) -> Iterator[str]:
-    """Run a server that says a few words, or none, to who connects, and nothing more; give its URL.
+    """Run a server that says a few words, or none, to who connects, and nothing more; return its URL.
 
     The connections are added to the list ``kept``.
     """

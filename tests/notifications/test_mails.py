@@ -210,7 +210,7 @@ REPLIES = {
 
 
 def start(stack: ExitStack, state: str) -> str:
-    """Start a mail server in a bad state, and give its URL."""
+    """Start a mail server in a bad state, and return its URL."""
     match state:
         case "refused":
             return f"smtp://127.0.0.1:{free_port()}"

@@ -10,7 +10,7 @@ from flask import Flask
 from app.core import clock
 from app.core.unit_of_work import unit_of_work
 from app.jobs import kinds
-from app.jobs.kinds import JobFailed, Kind, Run
+from app.jobs.kinds import JobFailed, JobKind, Run
 from app.jobs.service import enqueue
 from tests.client import CheckedClient
 from tests.conftest import AsUser
@@ -134,7 +134,7 @@ def finish(app: Flask, monkeypatch: pytest.MonkeyPatch, work: Work) -> Any:
                 raise outcome
             return outcome
 
-        monkeypatch.setitem(app.extensions[kinds.EXTENSION], kind, Kind(kind, perform))
+        monkeypatch.setitem(app.extensions[kinds.EXTENSION], kind, JobKind(kind, perform))
         with app.app_context():
             unit_of_work(lambda: enqueue(kind, user_id=member.user_id))
         work()

@@ -12,7 +12,7 @@ NEW = {"title": "Surplus tomatoes", "content": "Come by with a basket."}
 
 
 def write(author: CheckedClient, **changes: Any) -> str:
-    """Write a post, and give its address."""
+    """Write a post, and return its address."""
     answer = author.post(URL, json=NEW | changes)
     assert answer.status_code == 201
     return str(answer.headers["Location"])

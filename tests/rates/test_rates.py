@@ -40,7 +40,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def unavailable(client: CheckedClient, url: str = USD) -> bool:
-    """Tell whether the answer is that there is no rate."""
+    """Return whether the answer is that there is no rate."""
     answer = client.get(url)
     told = (answer.status_code, answer.get_json().get("code"), answer.headers.get("Retry-After"))
     return told == (503, "rates_unavailable", "1")

@@ -97,7 +97,7 @@ def market(as_user: AsUser, at: At) -> Market:
 
 
 def written(member: CheckedClient, work: Work, **asked: Any) -> tuple[Json, TestResponse]:
-    """Ask for a report, let it be written, and give the job and the file."""
+    """Ask for a report, let it be written, and return the job and the file."""
     answer = member.post(URL, json=asked)
     assert answer.status_code == 202, answer.text
     work()

@@ -16,7 +16,7 @@ Cells = list[dict[str, str]]
 
 
 def as_csv(member: CheckedClient, work: Work, **asked: Any) -> Cells:
-    """Give the rows of a report as CSV, by the names in its header."""
+    """Return the rows of a report as CSV, by the names in its header."""
     _, file = written(member, work, format="csv", **asked)
     text = file.data.decode("utf-8")
     assert text.endswith(",EUR\r\n")

@@ -15,7 +15,7 @@ ROWS = text("SELECT count(*) FROM posts")
 
 
 def printed(project: Path, name: str) -> str:
-    """Give the script that deploy/README.md prints under the heading ``name``."""
+    """Return the script that deploy/README.md prints under the heading ``name``."""
     found = re.search(
         rf"### {re.escape(name)}\n.*?```sh\n(.*?)```", (project / "deploy/README.md").read_text(), re.DOTALL
     )

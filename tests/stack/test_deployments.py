@@ -113,7 +113,7 @@ def accepts(port: int) -> bool:
 
 
 def is_left(group: int) -> bool:
-    """Tell whether there is a process of a group."""
+    """Return whether there is a process of a group."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

@@ -18,7 +18,7 @@ from tests.stack.conftest import ERROR
 
 
 def raw(stack: Stack, sent: bytes) -> tuple[int, Message, Any]:
-    """Send bytes as they are, and give status, headers and body of the answer."""
+    """Send bytes as they are, and return status, headers and body of the answer."""
     with socket.create_connection(("127.0.0.1", stack.port), timeout=30) as connection:
         connection.sendall(sent)
         answer = HTTPResponse(connection)

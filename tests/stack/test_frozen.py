@@ -20,13 +20,13 @@ CLIENTS = 40  # more than the stack has threads
 
 
 def state_of(pid: int) -> str:
-    """Give the letter for what a process does; T: it is stopped (proc(5))."""
+    """Return the letter for what a process does; T: it is stopped (proc(5))."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
 
 
 @contextmanager
 def frozen(stack: Stack, name: str, *, seconds: float) -> Iterator[Callable[[], None]]:
-    """Freeze a program with all its processes, and give what waits until it goes on."""
+    """Freeze a program with all its processes, and return what waits until it goes on."""
     thread = threading.Thread(target=freeze(name, seconds), args=(stack,))
     thread.start()
     try:

@@ -71,10 +71,10 @@ def test_a_long_ledger_is_added_up_part_by_part_and_its_verdict_kept(
     for _ in range(5):
         fund(treasurer, member, 10)
     now = check_books(treasurer)
-    monkeypatch.setattr(audit, "PART", 2)
+    monkeypatch.setattr(audit, "BATCH_SIZE", 2)
     steps: list[int] = []
     with app.app_context():
-        verdict = unit_of_work(lambda: audit.record_verdict(steps.append), isolated=True)
+        verdict = unit_of_work(lambda: audit.record_verdict(steps.append), snapshot=True)
     assert len(steps) == 3
     assert (verdict["balanced"], verdict["entries"], verdict["issued"]) == (True, 10, 50)
     assert {**now, "as_of": ""} == {**verdict, "as_of": ""}

@@ -35,7 +35,7 @@ AT_ONCE = 16
 
 @pytest.fixture
 def again(app: Flask) -> Callable[[CheckedClient], CheckedClient]:
-    """Give another client that is signed in as the same member; one for each thread."""
+    """Return another client that is signed in as the same member; one for each thread."""
 
     def copy(member: CheckedClient) -> CheckedClient:
         client = new_client(app)

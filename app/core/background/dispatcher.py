@@ -1,7 +1,7 @@
 """Work outside of requests: Celery, made by the application factory, and the bell that calls its workers.
 
 What is to be done stands in the database, written in the transaction that asks for it. A message of the broker is only
-a bell: it carries a name and an id, may be lost, and may come twice; the scheduler rings again for what is not done.
+a bell: it carries a name and an id, may be lost, and may come twice; the scheduler messages again for what is not done.
 """
 
 import contextlib
@@ -23,16 +23,16 @@ from app.extensions import celery
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 1_000  # rings that wait for a slow broker; of more, the scheduler makes up for the loss
+MAX_QUEUED = 1_000  # messages that wait for a slow broker; of more, the scheduler makes up for the loss
 BROKER_TIMEOUT = 1  # seconds
-PAUSE = 0.1  # seconds between two peals: to publish a message takes as long as ten statements
+BATCH_INTERVAL = 0.1  # seconds between two batches: to publish a message takes as long as ten statements
 QUEUE = "agora"
 HARD_LIMIT_GRACE = 30  # seconds between the limit that a job can answer and the one that kills its process
 
-Rings: TypeAlias = "queue.Queue[tuple[str, tuple[int, ...]]]"
+Messages: TypeAlias = "queue.Queue[tuple[str, tuple[int, ...]]]"
 
-_rings: Rings = queue.Queue(MOST_WAITING)
-_ringer: threading.Thread | None = None
+_messages: Messages = queue.Queue(MAX_QUEUED)
+_publisher: threading.Thread | None = None
 _lock = threading.Lock()
 
 
@@ -66,7 +66,7 @@ def init_app(app: Flask) -> None:
     celery.set_default()
 
 
-def ring(task: str, *ids: int) -> None:
+def publish(task: str, *ids: int) -> None:
     """Have a worker run ``task``, a Celery task by its name, when the unit of work under way has committed.
 
     Returns at once and never fails, whatever state the broker is in.
@@ -78,24 +78,24 @@ def _enqueue(task: str, ids: tuple[int, ...]) -> None:
     if not current_app.config["BROKER_URL"]:
         return
     with contextlib.suppress(queue.Full, RuntimeError):  # No room in the queue, or no thread to be had.
-        _rings.put_nowait((task, ids))
-        _start_ringer()
+        _messages.put_nowait((task, ids))
+        _start_publisher()
 
 
-def _start_ringer() -> None:
+def _start_publisher() -> None:
     """Publish in a thread of its own, so that a broker that is slow, frozen or away keeps no request waiting."""
-    global _ringer
+    global _publisher
     with _lock:
-        if _ringer is None:
-            ringer = threading.Thread(target=_publish_all, args=(_rings,), name="bell", daemon=True)
-            ringer.start()
-            _ringer = ringer
+        if _publisher is None:
+            publisher = threading.Thread(target=_publish_all, args=(_messages,), name="publisher", daemon=True)
+            publisher.start()
+            _publisher = publisher
 
 
-def _publish_all(rings: Rings) -> None:
+def _publish_all(messages: Messages) -> None:
     answers = True
     while True:
-        for task, ids in _next_peal(rings):
+        for task, ids in _next_batch(messages):
             try:
                 celery.send_task(task, ids, retry=False)
                 answers = True
@@ -103,25 +103,25 @@ def _publish_all(rings: Rings) -> None:
                 if answers:
                     log.warning("The broker does not answer; the scheduler will ring again: %s", type(error).__name__)
                 answers = False
-        time.sleep(PAUSE)
+        time.sleep(BATCH_INTERVAL)
 
 
-def _next_peal(rings: Rings) -> list[tuple[str, tuple[int, ...]]]:
-    """Wait for a ring, and give all that have come; one that has come often, as that for events does, once."""
-    peal = dict.fromkeys([rings.get()])
+def _next_batch(messages: Messages) -> list[tuple[str, tuple[int, ...]]]:
+    """Wait for a ring, and return all that have come; one that has come often, as that for events does, once."""
+    batch = dict.fromkeys([messages.get()])
     with contextlib.suppress(queue.Empty):
         while True:
-            peal[rings.get_nowait()] = None
-    return list(peal)
+            batch[messages.get_nowait()] = None
+    return list(batch)
 
 
-def _forget_ringer() -> None:
+def _forget_publisher() -> None:
     """Let a forked process start a thread of its own: threads are not inherited, locks and queues are."""
-    global _ringer, _lock, _rings
-    _ringer, _lock, _rings = None, threading.Lock(), queue.Queue(MOST_WAITING)
+    global _publisher, _lock, _messages
+    _publisher, _lock, _messages = None, threading.Lock(), queue.Queue(MAX_QUEUED)
 
 
-os.register_at_fork(after_in_child=_forget_ringer)
+os.register_at_fork(after_in_child=_forget_publisher)
 
 
 def broker_answers() -> bool:

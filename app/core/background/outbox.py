@@ -1,4 +1,4 @@
-"""Events: how an earlier room tells later ones, after the commit.
+"""Events: how an earlier feature tells later ones, after the commit.
 
 An event is a row, written in the transaction that makes it true. A worker hands it to those who listen, all of them in
 one transaction that also takes the row away: each hears it exactly once. Listeners only write rows; what is slow or
@@ -15,7 +15,7 @@ from sqlalchemy import JSON, Index, SmallInteger, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import clock
-from app.core.background.dispatcher import ring
+from app.core.background.dispatcher import publish
 from app.core.db.base import NEVER_REUSE_IDS, Created, table_of, text_type
 from app.core.db.prepared import prepared
 from app.core.request_id import request_id
@@ -55,7 +55,7 @@ def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:
 def emit(name: str, /, **payload: Any) -> None:
     """Tell that something has happened: JSON values only. Runs inside a unit of work, and is undone with it."""
     execute(_NEW, {"name": name, "payload": payload, "request_id": request_id()})
-    ring(DELIVER)
+    publish(DELIVER)
 
 
 def deliver_all() -> None:
@@ -65,7 +65,7 @@ def deliver_all() -> None:
 
 
 def _deliver_next() -> bool:
-    """Deliver one event; tell whether there was one. One that a listener fails on is heard again, ever later."""
+    """Deliver one event; return whether there was one. One that a listener fails on is heard again, ever later."""
     due = select(Event).where(Event.due_at <= clock.now()).order_by(Event.id).limit(1)
     event = db.session.scalars(due.with_for_update(skip_locked=True)).one_or_none()
     if event is None:
@@ -84,10 +84,10 @@ def _deliver_next() -> bool:
 
 
 def pause_after(attempts: int) -> timedelta:
-    """Give how long what has failed so often rests: a second or two at first, at most an hour."""
+    """Return how long what has failed so often rests: a second or two at first, at most an hour."""
     return min(timedelta(seconds=2 ** min(attempts, 12)), LONGEST_PAUSE)
 
 
 def undelivered() -> bool:
-    """Tell whether an event is due."""
+    """Return whether an event is due."""
     return db.session.scalar(select(Event.id).where(Event.due_at <= clock.now()).limit(1)) is not None

@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 1.0
 MOST_BYTES = 1_048_576
-PART = 65_536  # bytes that are read at once
+CHUNK_SIZE = 65_536  # bytes that are read at once
 FAILURES = 3  # in a row, after which a service is left alone
-LEFT_ALONE = 10  # seconds, after which one call tries again
+RESET_TIMEOUT = 10  # seconds, after which one call tries again
 REASON_LENGTH = 300
 HEADERS = {"User-Agent": "Agora", "Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -59,7 +59,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Give the JSON value, its numbers as Decimal. Raises OutgoingError."""
+        """Return the JSON value, its numbers as Decimal. Raises OutgoingError."""
         try:
             return json.loads(self.body, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse)
         except (ValueError, ArithmeticError, RecursionError):
@@ -81,7 +81,7 @@ class Service:
         self._name = name
         self._seconds = seconds
         self._slots = BoundedSemaphore(at_once)
-        self._breaker = CircuitBreaker(FAILURES, LEFT_ALONE, name=name, throw_new_error_on_trip=False)
+        self._breaker = CircuitBreaker(FAILURES, RESET_TIMEOUT, name=name, throw_new_error_on_trip=False)
 
     @property
     def has_failed(self) -> bool:
@@ -89,7 +89,7 @@ class Service:
         return self._breaker.fail_counter > 0
 
     def get(self, url: str, read: Callable[[Answer], T], *, params: Mapping[str, str]) -> T:
-        """GET ``url``, and give what ``read`` makes of the answer.
+        """GET ``url``, and return what ``read`` makes of the answer.
 
         Raises OutgoingError, also when ``read`` does: an answer that makes no sense is a failure like any other. Hold
         no database connection meanwhile.
@@ -143,7 +143,7 @@ class _Line(HTTPAdapter):
         self._is_cut = False
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Give a pool that tells us of each connection it opens."""
+        """Return a pool that tells us of each connection it opens."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         kind: Any = pool.ConnectionCls
         line = self
@@ -204,7 +204,7 @@ def _get(
 
 def _body(raw: Any) -> bytes:
     body = b""
-    while part := raw.read(PART, decode_content=False):
+    while part := raw.read(CHUNK_SIZE, decode_content=False):
         body += part
         if len(body) > MOST_BYTES:
             raise OutgoingError(f"The answer is larger than {MOST_BYTES} bytes.")

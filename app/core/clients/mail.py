@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 TIMEOUT = 10.0  # seconds that each step of connecting may take
 PATIENCE = 60.0  # seconds for each step thereafter: who hangs up on a server that is still checking sends twice
 PERMANENT = 500  # the least of the replies that mean "never"
-LEFT_ALONE = 30  # seconds for which a process does not try a server that has kept it waiting
+RESET_TIMEOUT = 30  # seconds for which a process does not try a server that has kept it waiting
 
 
 def _is_quick(error: BaseException) -> bool:
-    """Tell whether an error came before any time limit; smtplib hides those behind errors of its own."""
+    """Return whether an error came before any time limit; smtplib hides those behind errors of its own."""
     return not (isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError))
 
 
 # A server that hangs would take all the time of the workers, a mail after the other.
-SERVER = CircuitBreaker(1, LEFT_ALONE, exclude=[_is_quick], throw_new_error_on_trip=False)
+SERVER = CircuitBreaker(1, RESET_TIMEOUT, exclude=[_is_quick], throw_new_error_on_trip=False)
 
 
 class MailRefused(Exception):
@@ -61,7 +61,7 @@ class Mail:
 
 
 def is_set_up() -> bool:
-    """Tell whether mails go anywhere: to a server, or, outside of production, to the log."""
+    """Return whether mails go anywhere: to a server, or, outside of production, to the log."""
     return bool(current_app.config["SMTP_URL"]) or current_app.config["FLASK_ENV"] != "production"
 
 

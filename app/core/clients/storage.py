@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXTENSION = "agora-storage"
-PART = 5 * 1024 * 1024  # bytes that are sent or read at once; S3 takes no smaller part but the last
+CHUNK_SIZE = 5 * 1024 * 1024  # bytes that are sent or read at once; S3 takes no smaller part but the last
 BUFFER = 1024 * 1024  # bytes of a file that is read
 KEY_BYTES = 24
 KEYS_AT_ONCE = 1000
@@ -51,7 +51,7 @@ Store = LocalStore | S3Store
 
 
 def _store() -> Store:
-    """Give the store. Each process makes its own when it first needs one: its threads do not outlive a fork."""
+    """Return the store. Each process makes its own when it first needs one: its threads do not outlive a fork."""
     extensions = current_app.extensions
     if EXTENSION not in extensions:
         extensions[EXTENSION] = _made(current_app)
@@ -85,19 +85,19 @@ def _answering() -> Iterator[None]:
 
 
 def put(file: IO[bytes], folder: str) -> str:
-    """Store the whole of ``file``, in parts, and give the key: a random name below ``folder``.
+    """Store the whole of ``file``, in parts, and return the key: a random name below ``folder``.
 
     Raises ServiceUnavailable.
     """
     key = f"{folder}/{secrets.token_urlsafe(KEY_BYTES)}"
     file.seek(0)
     with _answering():
-        obstore.put(_store(), key, file, chunk_size=PART, max_concurrency=1)
+        obstore.put(_store(), key, file, chunk_size=CHUNK_SIZE, max_concurrency=1)
     return key
 
 
 def open_file(key: str) -> "StoredFile":
-    """Open what is stored under ``key``: its size is known, and it is read piece by piece, from anywhere.
+    """Open what is stored under ``key``: its size is known, and it is read chunk by chunk, from anywhere.
 
     Raises ServiceUnavailable, or NotFound.
     """
@@ -106,14 +106,14 @@ def open_file(key: str) -> "StoredFile":
 
 
 def copy(key: str, file: IO[bytes]) -> None:
-    """Write what is stored under ``key`` to ``file``, piece by piece, and go back to its beginning.
+    """Write what is stored under ``key`` to ``file``, chunk by chunk, and go back to its beginning.
 
     Raises ServiceUnavailable, or NotFound.
     """
     stored = open_file(key)
     with _answering():
-        while piece := stored.read(BUFFER):
-            file.write(piece)
+        while chunk := stored.read(BUFFER):
+            file.write(chunk)
     file.seek(0)
 
 
@@ -124,7 +124,7 @@ def delete(key: str) -> None:
 
 
 def sweep(folder: str, named: Callable[[list[str]], set[str]]) -> int:
-    """Remove the bytes below ``folder`` that belong to nothing any more, and give their number.
+    """Remove the bytes below ``folder`` that belong to nothing any more, and return their number.
 
     ``named`` tells which of some keys belong to something. Younger bytes than a day are left: they may be those of an
     upload that is under way. Raises ServiceUnavailable.

@@ -62,7 +62,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Give the moment of SQLite its time zone back."""
+        """Return the moment of SQLite its time zone back."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC)
@@ -106,12 +106,12 @@ class Base(DeclarativeBase):
 
 
 def table_of(model: type[Base]) -> Table:
-    """Give the table of a model, for statements that are about rows: without the ORM they cost half as much."""
+    """Return the table of a model, for statements that are about rows: without the ORM they cost half as much."""
     return Base.metadata.tables[model.__tablename__]
 
 
 def fold(text: str) -> str:
-    """Give a text as it is searched: without regard to case."""
+    """Return a text as it is searched: without regard to case."""
     return text.casefold()
 
 
@@ -144,7 +144,7 @@ class Searchable(Changeable):
 
     @classmethod
     def text_of(cls, values: Mapping[str, Any]) -> str:
-        """Give the text to search in, of a row with ``values``."""
+        """Return the text to search in, of a row with ``values``."""
         return fold("\n".join(values[name] for name in cls.searched))
 
     @declared_attr

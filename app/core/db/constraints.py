@@ -24,7 +24,7 @@ class DeclaredError(TypedDict):
 
 
 def declared_error(error: DBAPIError) -> DeclaredError | None:
-    """Give the words that the violated constraint declares, or None."""
+    """Return the words that the violated constraint declares, or None."""
     name = constraint_name(error)
     for table in Base.metadata.tables.values():
         for constraint in table.constraints:
@@ -34,7 +34,7 @@ def declared_error(error: DBAPIError) -> DeclaredError | None:
 
 
 def constraint_name(error: DBAPIError) -> str | None:
-    """Give the name of the violated constraint, or None where the database does not tell."""
+    """Return the name of the violated constraint, or None where the database does not tell."""
     diagnostics: Any = getattr(error.orig, "diag", None)
     if diagnostics is not None:
         return cast(str | None, diagnostics.constraint_name)

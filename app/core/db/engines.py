@@ -26,7 +26,7 @@ _engines: "WeakSet[Engine]" = WeakSet()
 
 
 def _forget_connections() -> None:
-    """Give a forked process connections of its own: two that speak on one would hear each other's answers."""
+    """Return a forked process connections of its own: two that speak on one would hear each other's answers."""
     for engine in _engines:
         engine.dispose(close=False)
 
@@ -38,12 +38,12 @@ class RoutingSession(Session):
     """A session that works on the request's connection; the unit of work is what ends its transactions."""
 
     def get_bind(self, *_args: Any, **_kwargs: Any) -> Connection:
-        """Give the connection for what the request is doing now."""
+        """Return the connection for what the request is doing now."""
         return connection_of(self._db)
 
 
 def connection_of(db: SQLAlchemy) -> Connection:
-    """Give the connection that is worked on: the unit of work's, or one that only reads."""
+    """Return the connection that is worked on: the unit of work's, or one that only reads."""
     here = g._get_current_object()  # One look-up for all: this is asked for each statement.
     connection: Connection | None = here.get(CONNECTION)
     if connection is None:
@@ -52,7 +52,7 @@ def connection_of(db: SQLAlchemy) -> Connection:
 
 
 def release(db: SQLAlchemy) -> None:
-    """Give the connection back; what was not committed is rolled back."""
+    """Return the connection back; what was not committed is rolled back."""
     connection = g.pop(CONNECTION, None)
     if connection is not None:
         if db.session.registry.has():
@@ -61,7 +61,7 @@ def release(db: SQLAlchemy) -> None:
 
 
 def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give Flask-SQLAlchemy's configuration for both engines."""
+    """Return Flask-SQLAlchemy's configuration for both engines."""
     url = settings["DATABASE_URL"]
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     common: dict[str, Any] = {

@@ -14,12 +14,12 @@ TURN_TIMEOUT = 600_000  # milliseconds to wait for a migration that is under way
 
 @cache
 def known_revisions() -> tuple[str, ...]:
-    """Give the revisions that this code has, the newest first."""
+    """Return the revisions that this code has, the newest first."""
     return tuple(script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions())
 
 
 def has_all(connection: Connection) -> bool:
-    """Tell whether the database has every revision that this code has.
+    """Return whether the database has every revision that this code has.
 
     One that newer code has migrated further has them too: while it is deployed, the old code goes on serving.
     """
@@ -28,5 +28,5 @@ def has_all(connection: Connection) -> bool:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Give the revision that the database is at; None for an empty one."""
+    """Return the revision that the database is at; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()

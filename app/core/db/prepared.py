@@ -60,7 +60,7 @@ _written: dict[str, _Prepared] = {}
 
 
 def prepared(statement: Statement) -> Statement:
-    """Give ``statement``, to be prepared by each connection that it is sent on; what is made of it is another one.
+    """Return ``statement``, to be prepared by each connection that it is sent on; what is made of it is another one.
 
     There may be some dozens of them: each takes some 50 kB of each connection in the server's memory.
     """
@@ -69,7 +69,7 @@ def prepared(statement: Statement) -> Statement:
 
 
 def is_prepared(statement: Executable) -> bool:
-    """Tell whether ``statement`` is a prepared one."""
+    """Return whether ``statement`` is a prepared one."""
     return statement in _plans
 
 
@@ -86,7 +86,7 @@ def execute(connection: Connection, statement: Executable, values: Any = None) -
 
 
 def _is_heard(connection: Connection) -> bool:
-    """Tell whether somebody listens to what SQLAlchemy sends, as traces and logs of statements do."""
+    """Return whether somebody listens to what SQLAlchemy sends, as traces and logs of statements do."""
     return connection._has_events or connection.engine._has_events or connection._echo
 
 
@@ -103,7 +103,7 @@ def _go_past(connection: Connection, plan: _Plan, values: Mapping[str, Any]) -> 
         text = plan.written.prepare if isinstance(error, Error) else None  # Any error with a text would be wrapped.
         connection._handle_dbapi_exception(error, text, parameters, None, None)
     finally:
-        query_stats.add(started)
+        query_stats.record(started)
     return IteratorResult(plan.columns, iter(rows))
 
 
@@ -163,7 +163,7 @@ def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool
         else:
             cursor.execute(statement, parameters)
     finally:
-        query_stats.add(started)
+        query_stats.record(started)
     return True  # It is done, and not left to SQLAlchemy, which would do the same.
 
 
@@ -172,7 +172,7 @@ def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) ->
     try:
         context.dialect.do_executemany(cursor, statement, parameters, context)
     finally:
-        query_stats.add(started)
+        query_stats.record(started)
     return True
 
 
@@ -206,7 +206,7 @@ def _write(statement: str, compiled: Any, dialect: Dialect) -> _Prepared:
 
 
 def _type(bound: BindParameter[Any] | None, dialect: Dialect) -> str:
-    """Give the type of a parameter; ``unknown`` leaves it to PostgreSQL to find out."""
+    """Return the type of a parameter; ``unknown`` leaves it to PostgreSQL to find out."""
     if bound is None or isinstance(bound.type, NullType):
         return "unknown"
     if isinstance(bound.type, String):

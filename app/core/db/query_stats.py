@@ -1,26 +1,26 @@
-"""What the request under way has spent on the database: how many statements, and the seconds they took.
+"""Query statistics of the request under way: how many statements it has sent, and the seconds that they took.
 
-A request is served by one thread, up to the head of its answer, so the figures are the thread's own.
+A request is served by one thread, up to the head of its response, so the figures are the thread's own.
 """
 
 import threading
 from time import perf_counter
 
 
-class _Spent(threading.local):
+class _Statistics(threading.local):
     statements = 0
     seconds = 0.0
 
 
-spent = _Spent()
+current = _Statistics()
 
 
-def start_anew() -> None:
-    """Count from nothing: a request begins."""
-    spent.statements, spent.seconds = 0, 0.0
+def reset() -> None:
+    """Count from zero: a request begins."""
+    current.statements, current.seconds = 0, 0.0
 
 
-def add(started: float) -> None:
+def record(started: float) -> None:
     """Count a statement that was sent at ``started``, as perf_counter() tells the time, and is answered now."""
-    spent.statements += 1
-    spent.seconds += perf_counter() - started
+    current.statements += 1
+    current.seconds += perf_counter() - started

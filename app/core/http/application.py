@@ -29,7 +29,7 @@ class Application(Flask):
     session_interface = NoCookies()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Give ``func`` as it is: none is asynchronous, and Flask looks at each of them on each request."""
+        """Return ``func`` as it is: none is asynchronous, and Flask looks at each of them on each request."""
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:

@@ -19,12 +19,12 @@ DIGEST_SIZE = 16  # bytes
 
 
 def tag_of(body: bytes) -> str:
-    """Give the entity tag of a representation, without its quotes."""
+    """Return the entity tag of a representation, without its quotes."""
     return blake2b(body, digest_size=DIGEST_SIZE).hexdigest()
 
 
 def tag(response: Response) -> Response:
-    """Give ``response`` its entity tag; on a GET whose tag the client has, make it a 304 without a body."""
+    """Return ``response`` its entity tag; on a GET whose tag the client has, make it a 304 without a body."""
     entity_tag = tag_of(response.get_data())
     response.set_etag(entity_tag)
     asked = request_ctx.request
@@ -36,7 +36,7 @@ def tag(response: Response) -> Response:
 
 
 def is_known(entity_tag: str) -> bool:
-    """Tell whether the client has the representation of this tag already."""
+    """Return whether the client has the representation of this tag already."""
     asked = request_ctx.request
     return "HTTP_IF_NONE_MATCH" in asked.environ and _names(asked.if_none_match, entity_tag)
 
@@ -57,5 +57,5 @@ def execute_if_unchanged(current: Callable[[], Response], execute: Callable[[], 
 
 
 def _names(tags: ETags, entity_tag: str) -> bool:
-    """Tell whether ``tags`` name this one. A leading ``W/`` is ignored: a proxy that compresses adds it."""
+    """Return whether ``tags`` name this one. A leading ``W/`` is ignored: a proxy that compresses adds it."""
     return bool(tags.star_tag or tags.contains_weak(entity_tag))

@@ -71,7 +71,7 @@ def _translated(error: Exception) -> AppError:
 
 
 def as_unavailable(error: Exception) -> ServiceUnavailable | None:
-    """Give what is said of an error that may be gone at the next try, for a part is away or full; None for others."""
+    """Return what is said of an error that may be gone at the next try, for a part is away or full; None for others."""
     match error:
         case ServiceUnavailable():
             return error

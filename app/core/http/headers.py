@@ -60,7 +60,7 @@ def _framed(serve: "WSGIApplication", *, shared: bool) -> "WSGIApplication":
 
 
 def _finished(headers: list[tuple[str, str]], environ: "WSGIEnvironment", *, shared: bool) -> list[tuple[str, str]]:
-    """Give the headers of an answer, and those that it has not set itself."""
+    """Return the headers of an answer, and those that it has not set itself."""
     here = g._get_current_object()
     cache_control = here.get("cache_control", "no-store")
     always = {"X-Request-ID": environ[NAME], "Cache-Control": cache_control, **SECURITY}

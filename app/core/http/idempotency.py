@@ -77,7 +77,7 @@ KEPT = select(KEYS.c.request_hash, KEYS.c.status, KEYS.c.body, KEYS.c.headers).w
 
 
 def sent_key() -> str | None:
-    """Give the request's key, or None. Raises ValidationFailed for one that is empty, too long or not printable."""
+    """Return the request's key, or None. Raises ValidationFailed for one that is empty, too long or not printable."""
     key = request.environ.get(ENVIRON)
     if key is not None and not PRINTABLE.fullmatch(key):
         raise ValidationFailed(errors={HEADER: [f"Must be 1 to {KEY_LENGTH} printable ASCII characters."]})
@@ -85,7 +85,7 @@ def sent_key() -> str | None:
 
 
 def request_hash(body: Any) -> str:
-    """Give what makes two requests the same: their queries and the JSON values of their bodies."""
+    """Return what makes two requests the same: their queries and the JSON values of their bodies."""
     query = sorted(request.args.items(multi=True))
     return sha256(json.dumps([query, body], sort_keys=True).encode()).hexdigest()
 
@@ -135,7 +135,7 @@ def _refuse(row: dict[str, Any], error: AppError | DBAPIError) -> Response:
 
 
 def _keep(row: dict[str, Any], status: int, body: str, headers: dict[str, str]) -> bool:
-    """Keep an answer for its key, and tell whether the key was free; one that has expired is taken over."""
+    """Keep an answer for its key, and return whether the key was free; one that has expired is taken over."""
     answer = {"status": status, "body": body, "headers": json.dumps(headers)}
     return execute(_keeping(db.engine.dialect.name), {**row, **answer}).scalar() is not None
 
@@ -170,7 +170,7 @@ def waiting_for_the_first() -> Iterator[None]:
 
 
 def _replay(row: dict[str, Any]) -> Response | None:
-    """Give the answer that is kept for a key, None if there is none. Raises Conflict if it is one."""
+    """Return the answer that is kept for a key, None if there is none. Raises Conflict if it is one."""
     kept = execute(KEPT, row).one_or_none()
     if kept is None:
         return None
@@ -184,7 +184,7 @@ def _replay(row: dict[str, Any]) -> Response | None:
 
 
 def _known(row: dict[str, Any]) -> Response:
-    """Give the answer that is kept for a key that was taken a moment ago."""
+    """Return the answer that is kept for a key that was taken a moment ago."""
     response = _replay(row)
     if response is None:
         raise ServiceUnavailable
@@ -197,6 +197,6 @@ def forget(user_id: int) -> None:
 
 
 def purge() -> int:
-    """Erase the keys that have expired, and give their number."""
+    """Erase the keys that have expired, and return their number."""
     expired = IdempotencyKey.created_at <= clock.now() - LIFETIME
     return rows_of(delete(IdempotencyKey).where(expired))

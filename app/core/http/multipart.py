@@ -1,6 +1,6 @@
 """A body of multipart/form-data with exactly one file (RFC 7578), read as a stream into a file on disk.
 
-The first thing that is wrong ends the reading; what is kept in memory is a piece of the body, whatever its size.
+The first thing that is wrong ends the reading; what is kept in memory is a chunk of the body, whatever its size.
 """
 
 import re
@@ -18,7 +18,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
 
 from app.core.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-from app.core.http.request_body import MULTIPART_OVERHEAD, MULTIPART_TYPE, body_pieces, is_encoded
+from app.core.http.request_body import MULTIPART_OVERHEAD, MULTIPART_TYPE, body_chunks, is_encoded
 
 FIELD = "file"
 NAME_LENGTH = 255
@@ -45,7 +45,7 @@ def invalid(reason: str) -> ValidationFailed:
 
 @contextmanager
 def receive_file() -> Iterator[Upload]:
-    """Read the request's body, and give its one file.
+    """Read the request's body, and return its one file.
 
     Raises UnsupportedMediaType, PayloadTooLarge, ValidationFailed (naming ``file``), or BadRequest for a body that
     breaks off.
@@ -71,11 +71,11 @@ def _boundary() -> bytes:
 
 
 def _events(boundary: bytes) -> Iterator[Event]:
-    """Give the parts of the body as they come in."""
+    """Return the parts of the body as they come in."""
     decoder = MultipartDecoder(boundary, max_form_memory_size=2 * MULTIPART_OVERHEAD)
     try:
-        for piece in body_pieces(current_app.config["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD):
-            decoder.receive_data(piece)
+        for chunk in body_chunks(current_app.config["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD):
+            decoder.receive_data(chunk)
             while (event := decoder.next_event()) is not NEED_DATA:
                 yield event
         decoder.receive_data(None)
@@ -106,7 +106,7 @@ def _write(upload: Upload, events: Iterator[Event]) -> None:
 
 
 def clean_name(sent: str) -> str:
-    """Give a file's name as it was sent, without folders, and without what cannot be seen or misleads the eye."""
+    """Return a file's name as it was sent, without folders, and without what cannot be seen or misleads the eye."""
     name = re.split(r"[/\\]", sent)[-1]
     name = "".join(c for c in name if category(c) not in UNPRINTABLE and c not in BIDI).strip()
     return FIELD if name in ("", ".", "..") else name[:NAME_LENGTH]

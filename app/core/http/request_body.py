@@ -25,7 +25,7 @@ JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
 MULTIPART_TYPE = "multipart/form-data"
 MULTIPART_OVERHEAD = 65_536  # bytes that an upload's body may have beside its file
-PIECE = 65_536  # bytes
+CHUNK_SIZE = 65_536  # bytes
 
 
 def init_app(app: Flask) -> None:
@@ -44,7 +44,7 @@ def _check_request() -> None:
 
 
 def _most_announced() -> int:
-    """Give the most bytes that a body may announce. What is JSON to its endpoint is held to less when it is read."""
+    """Return the most bytes that a body may announce. What is JSON to its endpoint is held to less when it is read."""
     if request.mimetype == MULTIPART_TYPE:
         return int(current_app.config["MAX_UPLOAD_SIZE"]) + MULTIPART_OVERHEAD
     return int(current_app.config["MAX_CONTENT_LENGTH"])
@@ -58,7 +58,7 @@ def _is_clean(raw: bytes) -> bool:
 
 
 def json_body() -> Any:
-    """Give the request's JSON body. Raises UnsupportedMediaType, PayloadTooLarge or BadRequest."""
+    """Return the request's JSON body. Raises UnsupportedMediaType, PayloadTooLarge or BadRequest."""
     environ = request_ctx.request.environ
     if PARSED in environ:
         return environ[PARSED]
@@ -77,7 +77,7 @@ def json_body() -> Any:
 
 
 def read_body() -> bytes:
-    """Give the body, whether its size was announced or not. Raises PayloadTooLarge.
+    """Return the body, whether its size was announced or not. Raises PayloadTooLarge.
 
     Werkzeug cuts a body of unannounced size off at the limit, and takes one that breaks off for whole, without a word:
     so it is let read one byte more, and the length is compared. Raises BadRequest for a body that did not arrive whole.
@@ -101,25 +101,25 @@ def read_body() -> bytes:
     return raw
 
 
-def body_pieces(limit: int) -> Iterator[bytes]:
-    """Give the body piece by piece, as it comes in: at most ``limit`` bytes.
+def body_chunks(limit: int) -> Iterator[bytes]:
+    """Return the body chunk by chunk, as it comes in: at most ``limit`` bytes.
 
     Raises PayloadTooLarge, and BadRequest for a body that does not arrive whole.
     """
     request.max_content_length = limit + 1  # So that it is told apart from one that is cut off; see read_body().
     received = 0
-    while piece := _next_piece():
-        received += len(piece)
+    while chunk := _next_chunk():
+        received += len(chunk)
         if received > limit:
             raise PayloadTooLarge
-        yield piece
+        yield chunk
     if received < (request.content_length or 0):
         raise BadRequest("The body is shorter than its Content-Length.")
 
 
-def _next_piece() -> bytes:
+def _next_chunk() -> bytes:
     try:
-        return request.stream.read(PIECE)
+        return request.stream.read(CHUNK_SIZE)
     except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
         if isinstance(error, RequestEntityTooLarge):
             raise PayloadTooLarge from None
@@ -127,7 +127,7 @@ def _next_piece() -> bytes:
 
 
 def is_encoded() -> bool:
-    """Tell whether the body is compressed, or else not sent as it is."""
+    """Return whether the body is compressed, or else not sent as it is."""
     environ = request_ctx.request.environ
     coding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     transfer = environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower()

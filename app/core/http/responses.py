@@ -23,11 +23,11 @@ class JsonResponse(Response):
     """
 
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """Give the headers as they are; but a 304 has none that tell of a body."""
+        """Return the headers as they are; but a 304 has none that tell of a body."""
         return super().get_wsgi_headers(environ) if self.status_code == NOT_MODIFIED else self.headers
 
     def get_app_iter(self, environ: "WSGIEnvironment") -> Iterable[bytes]:
-        """Give the body as it is; HEAD and 304 have none."""
+        """Return the body as it is; HEAD and 304 have none."""
         bare = self.status_code == NOT_MODIFIED or environ["REQUEST_METHOD"] == "HEAD"
         return () if bare else cast(Iterable[bytes], self.response)
 

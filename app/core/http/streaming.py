@@ -16,7 +16,7 @@ from app.core.http import conditional
 if TYPE_CHECKING:
     from obstore import ReadableFile
 
-PIECE = 65_536  # bytes
+CHUNK_SIZE = 65_536  # bytes
 # One range. A list of them, or another unit, is not understood, and so the whole is given (RFC 9110, section 14.2).
 RANGE = re.compile("bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 
@@ -38,7 +38,7 @@ def stored_file(key: str, *, size: int, entity_tag: str, headers: Mapping[str, s
     if part is not None:
         response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
     if request.method == "GET":
-        response.response = _pieces(storage.open_file(key), sent)
+        response.response = _chunks(storage.open_file(key), sent)
     response.content_length = len(sent)
     return response
 
@@ -52,7 +52,7 @@ def disposition(kind: str, name: str) -> str:
 
 
 def _part_asked_for(size: int, entity_tag: str) -> range | None:
-    """Give the bytes that a Range names; None for the whole. One that is out of date asks for the whole."""
+    """Return the bytes that a Range names; None for the whole. One that is out of date asks for the whole."""
     asked = RANGE.fullmatch(request.headers.get("Range", ""))
     if request.method != "GET" or not asked or request.headers.get("If-Range") not in (None, f'"{entity_tag}"'):
         return None
@@ -68,9 +68,9 @@ def _part_asked_for(size: int, entity_tag: str) -> range | None:
     return part
 
 
-def _pieces(file: "ReadableFile", part: range) -> Iterator[bytes]:
+def _chunks(file: "ReadableFile", part: range) -> Iterator[bytes]:
     file.seek(part.start)
     left = len(part)
-    while left and (piece := bytes(file.read(min(PIECE, left)))):
-        left -= len(piece)
-        yield piece
+    while left and (chunk := bytes(file.read(min(CHUNK_SIZE, left)))):
+        left -= len(chunk)
+        yield chunk

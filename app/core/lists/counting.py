@@ -28,7 +28,7 @@ EXACT = 10_000
 SECONDS = 5.0  # that a total may be old, and that it is kept up after it was asked for
 AHEAD = 1.5  # seconds before that, in which it is counted anew
 PAUSE = 0.1  # seconds from one look at what is due to the next
-MOST_KEPT = 1_000
+CACHE_SIZE = 1_000
 
 
 @dataclass
@@ -48,7 +48,7 @@ _thread: Thread | None = None
 
 
 def count(parts: Parts) -> int:
-    """Give the number of rows of all ``parts``: in one statement up to EXACT, in two above, in none when it is known.
+    """Return the number of rows of all ``parts``: in one statement up to EXACT, in two above, in none when it is known.
 
     Outer joins to another table's key, of which nothing is counted, are left out by the databases themselves.
     """
@@ -98,7 +98,7 @@ def _count_and_keep(key: Any, statement: Select[int]) -> int:
     with _lock:
         _kept[key] = _Total(db.engines[READS], statement, found, began, began)
         _kept.move_to_end(key)
-        while len(_kept) > MOST_KEPT:
+        while len(_kept) > CACHE_SIZE:
             _kept.popitem(last=False)
     _keep_up()
     return found
@@ -121,7 +121,7 @@ def _work() -> None:
 
 
 def refresh() -> bool:
-    """Count the oldest total anew if it is due; tell whether it was. What nobody has asked for lately is forgotten."""
+    """Count the oldest total anew if it is due; return whether it was. What nobody asks for is forgotten."""
     now = time.monotonic()
     with _lock:
         for key in [key for key, total in _kept.items() if now - max(total.asked, total.counted) >= SECONDS]:

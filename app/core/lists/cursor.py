@@ -18,34 +18,34 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.core.db.base import Record, UTCDateTime
 from app.core.errors import BadRequest
-from app.core.parameters import Kind
+from app.core.parameters import FieldType
 
 # The columns of an order, and whether each is descending.
-Order = tuple[tuple[InstrumentedAttribute[Any], bool], ...]
+SortOrder = tuple[tuple[InstrumentedAttribute[Any], bool], ...]
 
-KIND = Kind(str, {"type": "string", "pattern": r"^[A-Za-z0-9._-]*$"})
+TYPE = FieldType(str, {"type": "string", "pattern": r"^[A-Za-z0-9._-]*$"})
 
 
-def sorted_by(order: Order, among: ReadOnlyColumnCollection[str, Any] | None = None) -> list[UnaryExpression[Any]]:
-    """Give the ORDER BY of ``order``; of the columns of these names ``among`` others, if given."""
+def sorted_by(order: SortOrder, among: ReadOnlyColumnCollection[str, Any] | None = None) -> list[UnaryExpression[Any]]:
+    """Return the ORDER BY of ``order``; of the columns of these names ``among`` others, if given."""
     columns = [(among[column.key] if among is not None else column, descending) for column, descending in order]
     return [column.desc() if descending else column.asc() for column, descending in columns]
 
 
 def fingerprint(path: str, parameters: Mapping[str, Any]) -> str:
-    """Give what a cursor is bound to: the list, its sort and its filters."""
+    """Return what a cursor is bound to: the list, its sort and its filters."""
     return repr((path.rstrip("/"), sorted((name, str(value)) for name, value in parameters.items())))
 
 
-def write(row: Record, order: Order, bound_to: str) -> str:
-    """Give the cursor of the place after ``row``: its values, and a signature of them."""
+def write(row: Record, order: SortOrder, bound_to: str) -> str:
+    """Return the cursor of the place after ``row``: its values, and a signature of them."""
     values = orjson.dumps([getattr(row, column.key) for column, _ in order])
     place = urlsafe_b64encode(values).rstrip(b"=")
     return f"{place.decode()}.{_signature(place, bound_to).decode()}"
 
 
-def read(text: str, order: Order, bound_to: str) -> dict[str, Any]:
-    """Give the values of the row that the cursor stands behind, as the parameters of the condition ``after``.
+def read(text: str, order: SortOrder, bound_to: str) -> dict[str, Any]:
+    """Return the values of the row that the cursor stands behind, as the parameters of the condition ``after``.
 
     Raises BadRequest (``invalid_cursor``) for one that was forged, changed, or made for another sort or filter.
     """
@@ -60,13 +60,13 @@ def read(text: str, order: Order, bound_to: str) -> dict[str, Any]:
 
 
 def _signature(place: bytes, bound_to: str) -> bytes:
-    """Give the HMAC (RFC 2104) of a place in one list; its base64 is compared as text, so no bit of it is spare."""
+    """Return the HMAC (RFC 2104) of a place in one list; its base64 is compared as text, so no bit of it is spare."""
     key = current_app.config["SECRET_KEY"].encode()
     return urlsafe_b64encode(hmac.digest(key, b"cursor:%b\0%b" % (bound_to.encode(), place), "sha256")).rstrip(b"=")
 
 
-def after(order: Order) -> ColumnElement[bool]:
-    """Give the condition for rows that come after the row whose values are the parameters ``after_0``, ``after_1``, ...
+def after(order: SortOrder) -> ColumnElement[bool]:
+    """Return the condition for rows after the one whose values are the parameters ``after_0``, ``after_1``, ...
 
     In one direction it is a comparison of rows, which an index answers at once; in several it is spelled out.
     """

@@ -23,18 +23,18 @@ from app.core.parameters import (
     PAGE_NUMBER,
     SHORT_TEXT,
     TRUE_OR_FALSE,
-    Kind,
+    FieldType,
     Parameter,
-    kind_of,
     list_of,
     one_of,
+    type_of,
 )
 from app.core.schema import Schema, dump_all
 from app.core.unit_of_work import execute
 
 NEWEST_FIRST = ["-created_at"]
-MOST_VALUES = 100  # of an ``in``
-MOST_WALKS = 256  # statements that are kept
+MAX_VALUES = 100  # of an ``in``
+STATEMENT_CACHE_SIZE = 256  # statements that are kept
 UNUSUAL = {"page", "per_page", "sort"}  # what makes pages of too many kinds to prepare them all
 LIMIT, OFFSET = bindparam("limit", type_=Integer()), bindparam("offset", type_=Integer())
 
@@ -89,7 +89,7 @@ class Listing:
             Parameter("page", "The page, counted from 1. One past the end is empty.", PAGE_NUMBER),
             Parameter("per_page", "Items on a page; more than the maximum is served as the maximum.", PAGE_NUMBER),
             Parameter("count", "`none`: do not count; `total` and `pages` are null.", one_of("none")),
-            Parameter("cursor", "Walk by key: empty to begin, then each answer's `next_cursor`.", cursor.KIND),
+            Parameter("cursor", "Walk by key: empty to begin, then each answer's `next_cursor`.", cursor.TYPE),
             Parameter("sort", "Keys in the order of their weight; `-` turns one around.", list_of(one_of(*keys), 8)),
             Parameter("fields", "Show only these fields of each item.", list_of(one_of(*shown), len(shown))),
         ]
@@ -98,11 +98,11 @@ class Listing:
         return (*always, *(parameter for name in self.filters for parameter in self._filter_parameters(name)))
 
     def _filter_parameters(self, name: str) -> list[Parameter]:
-        kind = kind_of(self.schema().fields[name])
+        kind = type_of(self.schema().fields[name])
         permission = self.filters[name].permission
 
         def parameter(suffix: str, words: str) -> Parameter:
-            compared: Kind = list_of(kind, MOST_VALUES) if suffix == "__in" else kind
+            compared: FieldType = list_of(kind, MAX_VALUES) if suffix == "__in" else kind
             return Parameter(name + suffix, f"Whose `{name}` {words} this.", compared, permission)
 
         suffixes = EQUALITIES if kind is TRUE_OR_FALSE else COMPARISONS
@@ -126,8 +126,8 @@ class Listing:
         conditions = search.matches(self.model, words)
         return tuple(part.where(*conditions) for part in parts)
 
-    def order(self, keys: list[str]) -> cursor.Order:
-        """Give the order that ``keys`` ask for; it ends with the id, in the direction of the first key."""
+    def order(self, keys: list[str]) -> cursor.SortOrder:
+        """Return the order that ``keys`` ask for; it ends with the id, in the direction of the first key."""
         order = [(self.sort[key.removeprefix("-")], key.startswith("-")) for key in keys]
         if len({column.key for column, _ in order}) < len(order):
             raise ValidationFailed(errors={"sort": ["Names a key twice."]})
@@ -144,7 +144,7 @@ class Page:
 
 
 def page_of(listing: Listing, query: Query | Parts, sent: Mapping[str, Any], *, caller: Caller) -> Page:
-    """Give the page of ``query`` that the parameters ``sent`` ask for.
+    """Return the page of ``query`` that the parameters ``sent`` ask for.
 
     At most two statements, whatever the size of the page; one more where there are more than 10,000 rows to count, and
     one more where what is searched for is rare.
@@ -161,7 +161,7 @@ def page_of(listing: Listing, query: Query | Parts, sent: Mapping[str, Any], *, 
 
 
 def _page_by_number(
-    listing: Listing, parts: Parts, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
+    listing: Listing, parts: Parts, order: cursor.SortOrder, sent: Mapping[str, Any], *, size: int, caller: Caller
 ) -> Page:
     page = sent.get("page", 1)
     found = counting.count(listing.found(parts, _words(sent))) if sent.get("count") != "none" else None
@@ -185,7 +185,7 @@ def _page_by_number(
 
 
 def _page_by_cursor(
-    listing: Listing, parts: Parts, order: cursor.Order, sent: Mapping[str, Any], *, size: int, caller: Caller
+    listing: Listing, parts: Parts, order: cursor.SortOrder, sent: Mapping[str, Any], *, size: int, caller: Caller
 ) -> Page:
     bound_to = cursor.fingerprint(request.path, {key: value for key, value in sent.items() if key not in UNBOUND})
     place = cursor.read(sent["cursor"], order, bound_to) if sent["cursor"] else {}
@@ -206,7 +206,7 @@ def _words(sent: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(
-    listing: Listing, parts: Parts, order: cursor.Order, sent: Mapping[str, Any], *, values: Mapping[str, Any]
+    listing: Listing, parts: Parts, order: cursor.SortOrder, sent: Mapping[str, Any], *, values: Mapping[str, Any]
 ) -> Sequence[Record]:
     words = _words(sent)
     if issubclass(listing.model, Searchable) and len(parts) == 1 and search.has_trigrams(words):
@@ -214,32 +214,32 @@ def _rows(
         return search.rows(listing.model, after, words, order=order, values=values)
     found = listing.found(parts, words)
     if len(found) == 1:
-        walk = _walk(found[0], order, bool(sent.get("cursor")), values["limit"], bool(values["offset"]))
+        walk = _page_statement(found[0], order, bool(sent.get("cursor")), values["limit"], bool(values["offset"]))
         is_usual = is_prepared(found[0]) and not UNUSUAL & sent.keys()
         return execute(prepared(walk) if is_usual else walk, values).all()
-    walks = tuple(_after(part, order) for part in found) if sent.get("cursor") else found
-    return execute(_merged(walks, order, values["offset"] + values["limit"]), values).all()
+    parts_of_page = tuple(_after(part, order) for part in found) if sent.get("cursor") else found
+    return execute(_merged(parts_of_page, order, values["offset"] + values["limit"]), values).all()
 
 
-@lru_cache(MOST_WALKS)
-def _walk(query: Query, order: cursor.Order, from_cursor: bool, limit: int, skips: bool) -> Query:
-    """Give the statement of one page of ``query``: built once for one that a service holds as a constant.
+@lru_cache(STATEMENT_CACHE_SIZE)
+def _page_statement(query: Query, order: cursor.SortOrder, from_cursor: bool, limit: int, skips: bool) -> Query:
+    """Return the statement of one page of ``query``: built once for one that a service holds as a constant.
 
     To build it takes as long as to execute it. The limit is a part of it: a plan for any limit would be one for many.
     """
-    walked = _after(query, order) if from_cursor else query
-    page = walked.order_by(*cursor.sorted_by(order)).limit(literal_column(str(limit), Integer()))
+    selected = _after(query, order) if from_cursor else query
+    page = selected.order_by(*cursor.sorted_by(order)).limit(literal_column(str(limit), Integer()))
     return page.offset(OFFSET) if skips else page
 
 
-def _after(query: Query, order: cursor.Order) -> Query:
+def _after(query: Query, order: cursor.SortOrder) -> Query:
     return query.where(cursor.after(order))
 
 
-def _merged(parts: Parts, order: cursor.Order, most: int) -> Query:
+def _merged(parts: Parts, order: cursor.SortOrder, most: int) -> Query:
     """Put the first rows of each part in one order."""
-    walks = [part.order_by(*cursor.sorted_by(order)).limit(most).subquery() for part in parts]
-    together = union_all(*(select(walk) for walk in walks)).subquery()
+    parts_of_page = [part.order_by(*cursor.sorted_by(order)).limit(most).subquery() for part in parts]
+    together = union_all(*(select(walk) for walk in parts_of_page)).subquery()
     return select(together).order_by(*cursor.sorted_by(order, together.c)).limit(LIMIT).offset(OFFSET)
 
 

@@ -23,12 +23,12 @@ NEAR = 2_000  # rows that are looked through, in the order of the list, before t
 
 
 def has_trigrams(words: Sequence[str]) -> bool:
-    """Tell whether an index of trigrams can help to find the ``words``."""
+    """Return whether an index of trigrams can help to find the ``words``."""
     return any(len(word) >= TRIGRAM for word in words)
 
 
 def matches(model: type[Searchable], words: Sequence[str]) -> list[ColumnElement[bool]]:
-    """Give the conditions for rows whose text contains each of the folded ``words``."""
+    """Return the conditions for rows whose text contains each of the folded ``words``."""
     conditions = _contains(model.search_text, words)
     long = [word for word in words if has_trigrams([word])]
     if long and db.engine.dialect.name == sqlite.dialect.name:
@@ -43,9 +43,9 @@ def _contains(text: SQLCoreOperations[str], words: Sequence[str]) -> list[Column
 
 
 def rows(
-    model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.Order, values: Mapping[str, Any]
+    model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.SortOrder, values: Mapping[str, Any]
 ) -> Sequence[Record]:
-    """Give the rows of ``query`` that contain ``words``; two statements at most.
+    """Return the rows of ``query`` that contain ``words``; two statements at most.
 
     Takes the parameters of the query, ``limit`` and ``offset`` among them.
 
@@ -62,9 +62,9 @@ def rows(
 
 
 def _ways(
-    model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.Order, most: int
+    model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.SortOrder, most: int
 ) -> Iterator[Select[int]]:
-    """Give the ids, in order: first of what is near, in case that is enough, then of all, by the index."""
+    """Return the ids, in order: first of what is near, in case that is enough, then of all, by the index."""
     keys = [each for each, _ in order]
     lean = query.with_only_columns(*keys, maintain_column_froms=True)
     if most <= NEAR:

@@ -17,7 +17,7 @@ SYSLOG_PORT = 514
 
 
 def handler_for(target: str, *, size: int) -> logging.Handler:
-    """Give the handler of the setting LOG_TO. A file is put by when it has ``size`` bytes. Raises OSError."""
+    """Return the handler of the setting LOG_TO. A file is put by when it has ``size`` bytes. Raises OSError."""
     url = urlsplit(target)
     if url.scheme == "file":
         return RotatingFile(unquote(url.path), size=size)

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import orjson
 from flask import Flask, request
 
-from app.core.caller import CALLER, NOBODY
-from app.core.db.query_stats import spent, start_anew
+from app.core.caller import ANONYMOUS, CALLER
+from app.core.db import query_stats
 from app.core.observability import metrics
 from app.core.observability.log_targets import handler_for
 from app.core.observability.scrubbing import scrubbed
@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line; what a call gives as ``extra`` becomes fields of it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line for ``record``."""
+        """Return the line for ``record``."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname,
@@ -53,7 +53,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s%(mark)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line for ``record``."""
+        """Return the line for ``record``."""
         asked_by = getattr(record, "request_id", None)
         record.mark = f"  [{asked_by}]" if asked_by else ""
         return scrubbed(super().format(record))
@@ -91,7 +91,7 @@ def _logged(app: Flask, serve: "WSGIApplication") -> "WSGIApplication":
 
     def logged(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.perf_counter()
-        start_anew()
+        query_stats.reset()
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             seconds = time.perf_counter() - started
@@ -106,7 +106,7 @@ def _logged(app: Flask, serve: "WSGIApplication") -> "WSGIApplication":
 
 
 def _note(app: Flask, environ: "WSGIEnvironment", *, status: int, seconds: float) -> None:
-    rule, method, caller = request.url_rule, environ["REQUEST_METHOD"], environ.get(CALLER, NOBODY)
+    rule, method, caller = request.url_rule, environ["REQUEST_METHOD"], environ.get(CALLER, ANONYMOUS)
     route = rule.rule if rule else None
     app.extensions[metrics.EXTENSION].count(route, method, status=status, seconds=seconds)
     path, milliseconds = quote(environ["PATH_INFO"].encode("latin-1")), round(seconds * 1000, 1)
@@ -117,13 +117,13 @@ def _note(app: Flask, environ: "WSGIEnvironment", *, status: int, seconds: float
         "ms": milliseconds,
         "user": caller.id,
         "session": caller.session_id,
-        "queries": spent.statements,
-        "query_ms": round(spent.seconds * 1000, 1),
+        "queries": query_stats.current.statements,
+        "query_ms": round(query_stats.current.seconds * 1000, 1),
     }
     access_log.info("%s %s %d %.1f ms", method, path, status, milliseconds, extra=facts)
 
 
 def _server_timing(seconds: float) -> str:
-    """Give the times of a request as browsers show them, https://www.w3.org/TR/server-timing/ (milliseconds)."""
-    queries = f'db;dur={spent.seconds * 1000:.1f};desc="{spent.statements} queries"'
+    """Return the times of a request as browsers show them, https://www.w3.org/TR/server-timing/ (milliseconds)."""
+    queries = f'db;dur={query_stats.current.seconds * 1000:.1f};desc="{query_stats.current.statements} queries"'
     return f"total;dur={seconds * 1000:.1f}, {queries}"

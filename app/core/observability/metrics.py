@@ -144,7 +144,7 @@ class Metrics:
         return False
 
     def processes(self) -> Iterator[Process]:
-        """Give the processes that live."""
+        """Return the processes that live."""
         for number in range(ROWS):
             row = self._at(number)
             if row[PID] and self._lives(number):
@@ -152,7 +152,7 @@ class Metrics:
                 yield Process(number, int(row[PID]), pools)
 
     def handlers(self) -> Iterator[Handler]:
-        """Give what each handler that was called has answered, in all processes since the server was started."""
+        """Return what each handler that was called has answered, in all processes since the server was started."""
         rows = [row for row in map(self._at, range(ROWS)) if row[PID]]
         for (route, method), block in self._blocks.items():
             cells = [sum(found) for found in zip(*(row[block : block + BLOCK] for row in rows), strict=True)]

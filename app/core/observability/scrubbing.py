@@ -12,7 +12,7 @@ SECRET = re.compile(
 
 
 def scrubbed(text: str) -> str:
-    """Give ``text`` with stars in place of its tokens and passwords.
+    """Return ``text`` with stars in place of its tokens and passwords.
 
     Nothing writes them on purpose: this is for the message of an exception that quotes what it has failed on.
     """

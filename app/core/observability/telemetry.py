@@ -49,7 +49,7 @@ def _tell_sentry(app: Flask) -> None:
 
 
 def _without_secrets(event: Any, _hint: Any) -> Any:
-    """Give what is sent to Sentry: the event with the request's id, and without what looks like a secret."""
+    """Return what is sent to Sentry: the event with the request's id, and without what looks like a secret."""
     event.setdefault("tags", {})["request_id"] = request_id()
     return _clean(event)
 

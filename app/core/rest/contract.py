@@ -20,41 +20,41 @@ class Contract:
     """The declaration of one handler. A handler's first argument is the caller.
 
     ``permission``: the permission that the caller needs, or the Access that takes its place.
-    ``target``: called with caller and path, gives what is to be changed, locked, which the handler gets in place of the
+    ``load``: called with caller and path, gives what is to be changed, locked, which the handler gets in place of the
     path's ids. It raises NotFound or Forbidden, and does so before the body is looked at.
     ``body``: the schema of the JSON body, which the handler gets as keyword arguments; a PATCH needs none of its
     fields, and a POST or PUT those that are required.
-    ``upload``: the body is multipart/form-data with one file in place of JSON, and ``prepare`` gets it as an Upload.
-    What it gives has at least the ``name`` and ``sha256``, which tell one request from another.
-    ``prepare``: called with caller, body and path, gives the body that the handler gets: for what is slow, and so must
-    be done before the transaction begins.
-    ``answer``: the schema of what the handler returns.
+    ``upload``: the body is multipart/form-data with one file in place of JSON; ``before_transaction`` gets it as an
+    Upload. What it returns has at least the ``name`` and ``sha256``, which tell one request from another.
+    ``before_transaction``: called with caller, body and path, returns the body that the handler gets: for what is slow,
+    and so must be done before the transaction begins.
+    ``response``: the schema of what the handler returns.
     ``media_type``: what the answer is where the handler makes a Response of its own.
-    ``in_parts``: that Response has an entity tag, and a part of it can be asked for (RFC 9110, section 14).
+    ``accepts_ranges``: that Response has an entity tag, and a part of it can be asked for (RFC 9110, section 14).
     ``listing``: the handler returns a query, and the answer is a page of it.
     ``query``: further query parameters. The handler gets those that were sent as keyword arguments; those of a list are
     for its ``extend``.
     ``status``: the status of success; 204 has no body, 201 and 202 a ``Location``.
     ``other_status``: a second status with the same answer, which the handler chooses by a Response of its own.
     ``location``: where the created thing is, with the answer's fields in braces.
-    ``changes_caller``: the caller's own row may be what is changed, so it is locked as such from the start.
+    ``for_update``: the caller's own row may be what is changed, so it is locked as such from the start.
     ``errors``: what else can go wrong, beyond what follows from the above.
     """
 
     permission: str | Access
-    target: Callable[..., Any] | None = None
+    load: Callable[..., Any] | None = None
     body: type[Schema] | None = None
     upload: bool = False
-    prepare: Callable[..., dict[str, Any]] | None = None
-    answer: type[Schema] | None = None
+    before_transaction: Callable[..., dict[str, Any]] | None = None
+    response: type[Schema] | None = None
     media_type: str | None = None
-    in_parts: bool = False
+    accepts_ranges: bool = False
     listing: Listing | None = None
     query: tuple[Parameter, ...] = ()
     status: int = 200
     other_status: int | None = None
     location: str | None = None
-    changes_caller: bool = False
+    for_update: bool = False
     errors: tuple[type[AppError], ...] = ()
 
     @property
@@ -63,23 +63,23 @@ class Contract:
         return self.permission not in (Access.ANONYMOUS, Access.REFRESH)
 
     def parameters(self, method: str, url: str) -> tuple[Parameter, ...]:
-        """Give the query parameters that the endpoint takes when it handles ``method`` at ``url``."""
+        """Return the query parameters that the endpoint takes when it handles ``method`` at ``url``."""
         if self.listing:
             return (*self.listing.parameters, *self.query)
         can_be_dry = method not in READING and url.startswith(API) and not self.upload
         return (*self.query, DRY_RUN) if can_be_dry else self.query
 
     def takes_idempotency_key(self, method: str, url: str) -> bool:
-        """Tell whether a repeat with the same key is answered without a second effect."""
+        """Return whether a repeat with the same key is answered without a second effect."""
         return method == "POST" and url.startswith(API) and self.looks_at_caller
 
     def is_tagged(self, method: str) -> bool:
-        """Tell whether the answer has an entity tag."""
-        shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201 or self.target is not None
-        shown = self.answer is not None and shows_resource and (self.looks_at_caller or self.status == 201)
-        return shown or self.in_parts
+        """Return whether the answer has an entity tag."""
+        shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201 or self.load is not None
+        shown = self.response is not None and shows_resource and (self.looks_at_caller or self.status == 201)
+        return shown or self.accepts_ranges
 
     def checks_if_match(self, method: str, resource: Any) -> bool:
-        """Tell whether a write is refused when the resource has changed since the client has read it."""
+        """Return whether a write is refused when the resource has changed since the client has read it."""
         reader = getattr(resource, "get", None)
-        return method in ("PUT", "PATCH", "DELETE") and reader is not None and reader.contract.answer is not None
+        return method in ("PUT", "PATCH", "DELETE") and reader is not None and reader.contract.response is not None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from flask import Response, g, request
 from flask.globals import request_ctx
 
-from app.core.caller import NOBODY, Caller, recognise_caller
+from app.core.caller import ANONYMOUS, Caller, authenticate
 from app.core.errors import Unauthorized
 from app.core.http import conditional, idempotency
 from app.core.http.multipart import receive_file
@@ -72,7 +72,7 @@ def _perform(call: _Call) -> Response:
         return _execute(call)
     if not contract.upload:
         read_body()  # Before the transaction: a slow client must not hold one open.
-    prepared = _prepared(call, contract.prepare) if contract.prepare else None
+    prepared = _prepared(call, contract.before_transaction) if contract.before_transaction else None
     keyed = call.takes_idempotency_key and idempotency.ENVIRON in call.environ
     with idempotency.waiting_for_the_first() if keyed else nullcontext():
         return unit_of_work(lambda: _execute(call, prepared))
@@ -116,16 +116,16 @@ def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
 
 
 def _identity(contract: Contract, body: dict[str, Any]) -> Any:
-    """Give the part of a request's body that a repeat has in common with it."""
+    """Return the part of a request's body that a repeat has in common with it."""
     if contract.upload:
         return [body["name"], body["sha256"]]
     return json_body() if contract.body else None
 
 
 def _targets(call: _Call, caller: Caller) -> tuple[Any, ...]:
-    """Give what a handler is called with beside the caller: what is to be changed, or the ids of the path."""
-    if call.contract.target:
-        return (call.contract.target(caller, **call.path),)
+    """Return what a handler is called with beside the caller: what is to be changed, or the ids of the path."""
+    if call.contract.load:
+        return (call.contract.load(caller, **call.path),)
     return tuple(call.path.values())
 
 
@@ -149,13 +149,13 @@ def _checked(call: _Call, caller: Caller, answer: Callable[[], Response]) -> Res
 
 
 def _authorised(contract: Contract) -> Caller:
-    """Give the caller. Raises Unauthorized, or Forbidden for one without the permission."""
+    """Return the caller. Raises Unauthorized, or Forbidden for one without the permission."""
     if not contract.looks_at_caller:
-        return NOBODY
-    caller = recognise_caller(alone=contract.changes_caller)
+        return ANONYMOUS
+    caller = authenticate(for_update=contract.for_update)
     if contract.permission is Access.PUBLIC:
         return caller
-    if caller is NOBODY:
+    if caller is ANONYMOUS:
         raise Unauthorized
     if isinstance(contract.permission, str):
         caller.demand(contract.permission)
@@ -177,7 +177,7 @@ def _answer(contract: Contract, result: Any, sent: dict[str, Any], *, caller: Ca
     if contract.listing:
         page = page_of(contract.listing, result, sent, caller=caller)
         return json_response(page.body, headers={"Link": page.link})
-    if contract.answer is None:
+    if contract.response is None:
         return Response(status=contract.status)
-    response = shown_response(dump(contract.answer, result, caller), contract.status, location=contract.location)
+    response = shown_response(dump(contract.response, result, caller), contract.status, location=contract.location)
     return conditional.tag(response) if contract.is_tagged(request.method) else response

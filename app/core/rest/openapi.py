@@ -69,7 +69,7 @@ IDEMPOTENCY_KEY: Json = {"type": "string", "minLength": 1, "maxLength": 255, "pa
 
 
 def document(app: Flask) -> Json:
-    """Give the whole document for the routes of ``app``."""
+    """Return the whole document for the routes of ``app``."""
     spec = APISpec("Agora", VERSION, "3.1.0", info={"description": DESCRIPTION})
     for name, scheme in SECURITY_SCHEMES.items():
         spec.components.security_scheme(name, scheme)
@@ -86,14 +86,14 @@ def document(app: Flask) -> Json:
 
 
 def described_rules(app: Flask) -> Iterator[tuple[Rule, type]]:
-    """Give every route with the resource behind it."""
+    """Return every route with the resource behind it."""
     for rule in app.url_map.iter_rules():
         view: Any = app.view_functions[rule.endpoint]
         yield rule, view.view_class
 
 
 def path_of(rule: Rule) -> tuple[str, list[Json]]:
-    """Give a rule's path as OpenAPI writes it, and its parameters."""
+    """Return a rule's path as OpenAPI writes it, and its parameters."""
     path, parameters = "", []
     for is_parameter, text in rule._trace:
         if is_parameter:
@@ -117,7 +117,7 @@ class _Operation:
         self.takes_key = self.contract.takes_idempotency_key(method, rule.rule)
 
     def described(self, room: str) -> Json:
-        """Give the operation as OpenAPI writes it."""
+        """Return the operation as OpenAPI writes it."""
         summary, _, description = (self.handler.__doc__ or "").partition("\n")
         lines = [*description.strip().splitlines(), "", self._access()]
         operation: Json = {
@@ -138,7 +138,7 @@ class _Operation:
 
     def _query_parameters(self) -> Iterator[Json]:
         for parameter in self.contract.parameters(self.method, self.rule.rule):
-            schema = parameter.kind.json_schema
+            schema = parameter.type.json_schema
             array = {"style": "form", "explode": False} if schema["type"] == "array" else {}
             described = {"name": parameter.name, "in": "query", "description": _meaning(parameter), "schema": schema}
             yield described | array
@@ -146,7 +146,7 @@ class _Operation:
     def _header_parameters(self) -> Iterator[Json]:
         if self.tagged and self.reads:
             yield _header("If-None-Match", "304 if the resource still has one of these entity tags.")
-        if self.contract.in_parts:
+        if self.contract.accepts_ranges:
             yield _header("Range", "One part of it, as `bytes=0-99`; RFC 9110, section 14.")
         if self.checks_if_match:
             yield _header("If-Match", "412 unless the resource has one of these entity tags.")
@@ -180,10 +180,10 @@ class _Operation:
         contract = self.contract
         if contract.listing:
             answer["content"] = {JSON_TYPE: {"schema": self.components.page(contract.listing)}}
-        elif contract.answer:
+        elif contract.response:
             can_be_dry = status in (201, ACCEPTED) and not contract.upload
             shown = self.components.created if can_be_dry else self.components.answer
-            answer["content"] = {JSON_TYPE: {"schema": shown(contract.answer)}}
+            answer["content"] = {JSON_TYPE: {"schema": shown(contract.response)}}
         elif contract.media_type:
             answer["content"] = {contract.media_type: {}}
         return answer
@@ -209,7 +209,7 @@ class _Operation:
         }
 
     def _possible_errors(self) -> Iterator[type[AppError]]:
-        """Give what follows from a declaration, and what it adds."""
+        """Return what follows from a declaration, and what it adds."""
         yield BadRequest
         if self.contract.permission is not Access.ANONYMOUS:
             yield Unauthorized
@@ -228,7 +228,7 @@ class _Operation:
     def _errors_of_headers(self) -> Iterator[type[AppError]]:
         if self.checks_if_match:
             yield PreconditionFailed
-        if self.contract.in_parts:
+        if self.contract.accepts_ranges:
             yield RangeNotSatisfiable
         if self.takes_key:
             yield from (Conflict, Unprocessable)

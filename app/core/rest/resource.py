@@ -34,7 +34,7 @@ class IdConverter(BaseConverter):
     regex = "[1-9][0-9]{0,18}"
 
     def to_python(self, value: str) -> int:
-        """Give the id. Raises ValidationError, which makes a 404, for one that no row can have."""
+        """Return the id. Raises ValidationError, which makes a 404, for one that no row can have."""
         if int(value) > MAX_ID:
             raise ValidationError
         return int(value)
