@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, auth, cli, jobs, rates, registry
 from app.config import load_settings
+from app.core import hooks
 from app.core.background import dispatcher, outbox
 from app.core.db import engines
 from app.core.http import error_handler, headers, request_body
@@ -44,6 +45,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
     auth.init_app(app)
     dispatcher.init_app(app)
     outbox.init_app(app, registry.LISTENERS)
+    hooks.init_app(app, registry.HOOKS)
     jobs.init_app(app, registry.KINDS)
     rates.init_app(app)
     resource.route(app, api.ROUTES)

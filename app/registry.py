@@ -1,10 +1,11 @@
-"""All background work on one page: the kinds of jobs, the timetable, and who hears of which event."""
+"""All that happens beside a request on one page: jobs, the timetable, who hears of which event, and what hooks call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from app.auth import service as auth
 from app.core.background.outbox import Listener
+from app.core.hooks import Wiring
 from app.core.http import idempotency
 from app.core.unit_of_work import unit_of_work
 from app.files import jobs as thumbnails
@@ -15,11 +16,18 @@ from app.jobs.kinds import JobKind, Run
 from app.jobs.runner import sweep_folders
 from app.notifications import jobs as mails
 from app.notifications import listeners as notifications
+from app.notifications.service import erase_notifications
 from app.orders import jobs as orders
+from app.orders.service import refuse_with_open_orders
+from app.posts.service import erase_posts
+from app.products import service as products
 from app.rates import jobs as rates
 from app.reports import jobs as reports
 from app.reports.service import REPORT
+from app.todos.service import erase_todos
+from app.users.service import user_deleting
 from app.wallet import jobs as wallet
+from app.wallet.service import refuse_unless_empty
 
 
 def purge(_run: Run) -> dict[str, int]:
@@ -51,3 +59,21 @@ LISTENERS: Mapping[str, tuple[Listener, ...]] = {
     "transfer.received": (notifications.on_transfer_received,),
     "job.finished": (notifications.on_job_finished,),
 }
+
+# Who may refuse comes first; then each feature before those whose rows its own refer to.
+HOOKS: Sequence[Wiring] = (
+    user_deleting.calls(
+        refuse_with_open_orders,
+        refuse_unless_empty,
+        erase_notifications,
+        imports.erase_imports,
+        products.withdraw_products,
+        files.erase_files,
+        erase_posts,
+        erase_todos,
+        jobs.erase_jobs,
+        auth.erase_sessions,
+    ),
+    files.picture_uploaded.calls(thumbnails.ask_for_thumbnail),
+    files.file_deleting.calls(imports.refuse_while_importing, products.keep_picture),
+)

@@ -19,7 +19,7 @@ from app.core.unit_of_work import execute, is_writing, rows_of
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
-from app.users.service import SHOWN, user_deleting
+from app.users.service import SHOWN
 
 # A spent refresh token still works for this long: two tabs of a browser may refresh at the same moment.
 OVERLAP = timedelta(seconds=10)
@@ -182,7 +182,6 @@ def purge_sessions() -> int:
     return rows_of(delete(Session).where(Session.expires_at <= clock.now()))
 
 
-@user_deleting.listen
 def erase_sessions(user: User) -> None:
     """End every session of a member who is being deleted."""
     db.session.execute(delete(Session).where(Session.user_id == user.id))

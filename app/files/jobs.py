@@ -7,7 +7,6 @@ from app.jobs.service import enqueue
 KIND = "thumbnail"
 
 
-@service.picture_uploaded.listen
 def ask_for_thumbnail(file_id: int) -> None:
     """Have the thumbnail of a new picture made."""
     enqueue(KIND, params={"file_id": file_id})

@@ -19,7 +19,6 @@ from app.files.models import File
 from app.files.sniffing import PICTURES, sniff
 from app.files.thumbnails import thumbnail
 from app.users.models import User
-from app.users.service import user_deleting
 
 BYTES = "files"
 THUMBNAILS = "thumbnails"
@@ -146,7 +145,6 @@ def sweep() -> int:
     return sum(storage.sweep(folder, partial(named, folder)) for folder in kept)
 
 
-@user_deleting.listen
 def erase_files(user: User) -> None:
     """Erase the files of a member who is being deleted."""
     db.session.execute(delete(File).where(File.user_id == user.id))

@@ -29,7 +29,6 @@ from app.jobs.models import FINISHED, Job
 from app.jobs.service import enqueue
 from app.products import service as products
 from app.users.models import User
-from app.users.service import user_deleting
 
 KIND = "import"
 KINDS = ("products",)
@@ -143,7 +142,6 @@ def _batches(good: Path) -> Iterator[Batch]:
             yield batch
 
 
-@files.file_deleting.listen
 def refuse_while_importing(file: File) -> None:
     """Keep a file from being deleted that an import has yet to read."""
     waiting = select(Job.params).where(Job.user_id == file.user_id, Job.kind == KIND, Job.status.not_in(FINISHED))
@@ -151,7 +149,6 @@ def refuse_while_importing(file: File) -> None:
         raise Conflict("An import still needs this file.", code="file_in_use")
 
 
-@user_deleting.listen
 def erase_imports(user: User) -> None:
     """Forget what a member who is being deleted has imported."""
     db.session.execute(delete(Import).where(Import.user_id == user.id))

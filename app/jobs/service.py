@@ -19,7 +19,6 @@ from app.extensions import db
 from app.jobs.kinds import timetable
 from app.jobs.models import CANCELLED, FINISHED, QUEUED, RUNNING, Heartbeat, Job
 from app.users.models import User
-from app.users.service import user_deleting
 
 RUN = "jobs.run"
 REPUBLISH_AFTER = timedelta(seconds=30)  # after which a bell that nobody has answered counts as lost
@@ -191,7 +190,6 @@ def _expired() -> ColumnElement[bool]:
     return Job.finished_at <= clock.now() - RESULTS_KEPT
 
 
-@user_deleting.listen
 def erase_jobs(user: User) -> None:
     """Erase the jobs of a member who is being deleted; one that runs notices, and stops."""
     db.session.execute(delete(Job).where(Job.user_id == user.id))

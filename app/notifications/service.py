@@ -16,7 +16,6 @@ from app.jobs.service import enqueue
 from app.notifications.messages import message_of
 from app.notifications.models import Notification
 from app.users.models import User
-from app.users.service import user_deleting
 
 EMAIL = "email"  # the kind of the jobs that send mails
 
@@ -99,7 +98,6 @@ def mails_are_held_up() -> bool:
     return db.session.scalar(waiting.limit(1)) is not None
 
 
-@user_deleting.listen
 def erase_notifications(user: User) -> None:
     """Erase the notifications of a member who is being deleted."""
     db.session.execute(delete(Notification).where(Notification.user_id == user.id))

@@ -19,7 +19,6 @@ from app.extensions import db
 from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
 from app.products.models import MAX_STOCK, Product
 from app.users.models import User
-from app.users.service import user_deleting
 from app.wallet.ledger import Movement, locked, locked_account, move, new_escrow
 from app.wallet.models import MAX_AMOUNT
 
@@ -227,7 +226,6 @@ def complete_due_order(order_id: int) -> bool:
     return True
 
 
-@user_deleting.listen
 def refuse_with_open_orders(user: User) -> None:
     """Keep a member with an open order from being deleted."""
     mine = or_(Order.buyer_id == user.id, Order.seller_id == user.id)

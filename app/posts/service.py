@@ -13,7 +13,7 @@ from app.core.unit_of_work import execute
 from app.extensions import db
 from app.posts.models import Post
 from app.users.models import User
-from app.users.service import get_user, user_deleting
+from app.users.service import get_user
 
 MODERATE = "post:moderate"
 
@@ -83,7 +83,6 @@ def _demand_moderator_to_hide(caller: Caller, fields: dict[str, Any]) -> None:
         caller.demand(MODERATE)
 
 
-@user_deleting.listen
 def erase_posts(user: User) -> None:
     """Erase the posts of a member who is being deleted."""
     db.session.execute(delete(Post).where(Post.user_id == user.id))

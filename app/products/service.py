@@ -12,11 +12,10 @@ from app.core.errors import Conflict, NotFound
 from app.core.unit_of_work import execute
 from app.extensions import db
 from app.files.models import File
-from app.files.service import file_deleting, publish_picture, url_of
+from app.files.service import publish_picture, url_of
 from app.products.models import Product
 from app.rates.service import price_in, rate_at_hand
 from app.users.models import User
-from app.users.service import user_deleting
 
 MODERATE = "product:moderate"
 
@@ -115,14 +114,12 @@ def _hide_picture(file_id: int | None) -> None:
     db.session.execute(update(File).where(*unseen).values(is_public=False))
 
 
-@file_deleting.listen
 def keep_picture(file: File) -> None:
     """Refuse to delete what a product shows."""
     if db.session.scalar(select(exists().where(Product.image_id == file.id))):
         raise Conflict("A product shows this picture.", code="file_in_use")
 
 
-@user_deleting.listen
 def withdraw_products(user: User) -> None:
     """Take all products of a member who is being deleted from sight."""
     offered = Product.seller_id == user.id, Product.withdrawn_at.is_(None)

@@ -10,7 +10,6 @@ from app.core.errors import NotFound
 from app.extensions import db
 from app.todos.models import Todo
 from app.users.models import User
-from app.users.service import user_deleting
 
 SHOWN = (Todo.id, Todo.task, Todo.done, Todo.created_at, Todo.updated_at)
 
@@ -56,7 +55,6 @@ def delete_todo(todo: Todo) -> None:
     db.session.delete(todo)
 
 
-@user_deleting.listen
 def erase_todos(user: User) -> None:
     """Erase the todos of a member who is being deleted."""
     db.session.execute(delete(Todo).where(Todo.user_id == user.id))

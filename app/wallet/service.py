@@ -13,7 +13,6 @@ from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.unit_of_work import execute
 from app.extensions import db
 from app.users.models import User
-from app.users.service import user_deleting
 from app.wallet.ledger import Movement, PostedTransfer, locked, move
 from app.wallet.models import Account, Entry, Memo, Transfer
 
@@ -144,7 +143,6 @@ def _emit_received(posted: PostedTransfer) -> PostedTransfer:
     return posted
 
 
-@user_deleting.listen
 def refuse_unless_empty(user: User) -> None:
     """Keep a member with credits from being deleted; of the others, erase what they have written to transfers."""
     account = db.session.scalar(select(Account).where(Account.user_id == user.id).with_for_update())
