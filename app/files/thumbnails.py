@@ -1,42 +1,35 @@
-"""Thumbnails of pictures, made by Pillow within bounds of memory."""
+"""Thumbnails of pictures, made in a process of their own that has hard limits of memory and of time."""
 
-import io
 import logging
+import subprocess
+import sys
+from pathlib import Path
 from typing import IO
 
-from PIL import Image, ImageOps
+from app.files.thumbnail_process import NO_THUMBNAIL
 
 log = logging.getLogger(__name__)
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
-SIDE = 320  # pixels
-MAX_PIXELS = 2**25  # decoded, they take 128 MiB
+PROGRAM = Path(__file__).with_name("thumbnail_process.py")
+WAIT = 60.0  # seconds; CPU time ends it much earlier, unless the machine has none to give
 MEDIA_TYPE = "image/webp"
 
 
 def thumbnail(content: IO[bytes]) -> bytes | None:
     """Return a WebP picture of at most 320 by 320 pixels, upright, of the first frame, without metadata.
 
-    None for what is no picture of the FORMATS, is broken, or has more than MAX_PIXELS: that is read off its head,
-    before anything is decoded.
+    ``content`` is an open file, read from where it stands. None for what is no JPEG, PNG, GIF or WebP, is broken, has
+    more than 2^25 pixels, or takes more memory or time than a thumbnail may: trying again would not help. Raises
+    OSError or CalledProcessError where no process could be run.
     """
+    command = [sys.executable, "-I", str(PROGRAM)]
     try:
-        with Image.open(content, formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                return None
-            return _scaled_down(picture)
-    except Exception as error:  # A broken picture makes a decoder raise whatever it likes.
-        log.info("No thumbnail: %s", type(error).__name__)
+        ended = subprocess.run(command, stdin=content, capture_output=True, timeout=WAIT, env={})  # noqa: S603
+    except subprocess.TimeoutExpired:
+        log.info("No thumbnail within %d s", WAIT)
         return None
-
-
-def _scaled_down(picture: Image.Image) -> bytes:
-    picture.draft("RGB", (2 * SIDE, 2 * SIDE))  # A JPEG is decoded at a fraction of its size.
-    mode = "RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"
-    small = picture if picture.mode == mode else picture.convert(mode)
-    small.thumbnail((SIDE, SIDE))
-    ImageOps.exif_transpose(small, in_place=True)
-    small.info.clear()
-    made = io.BytesIO()
-    small.save(made, "WEBP", quality=80)
-    return made.getvalue()
+    if ended.returncode == NO_THUMBNAIL or ended.returncode < 0:
+        log.info("No thumbnail: %s", ended.stderr.decode(errors="replace")[-100:] or f"signal {-ended.returncode}")
+        return None
+    ended.check_returncode()
+    return ended.stdout

@@ -1,16 +1,27 @@
 """Thumbnails: small, upright, without metadata, and none of what is broken, huge or no picture."""
 
+import os
+import resource
 import struct
 import zlib
+from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
+from subprocess import CalledProcessError
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 from flask import Flask
 from PIL import Image
+from sqlalchemy import select
 
+from app.extensions import db
+from app.files.models import File
 from app.files.service import make_thumbnail
+from app.files.thumbnail_process import CPU_TIME
 from app.files.thumbnails import thumbnail
+from app.jobs.models import Job
 from tests.client import CheckedClient
 from tests.conftest import AsUser
 from tests.files.test_upload import URL, upload
@@ -22,8 +33,15 @@ def picture(mode: str = "RGB", size: tuple[int, int] = (800, 400), kind: str = "
     return made.getvalue()
 
 
+def small(content: bytes) -> bytes | None:
+    with TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        return thumbnail(file)
+
+
 def made_from(content: bytes) -> Image.Image:
-    made = thumbnail(BytesIO(content))
+    made = small(content)
     assert made
     return Image.open(BytesIO(made))
 
@@ -45,10 +63,10 @@ def test_a_picture_of_each_kind_gets_one(app: Flask, as_user: AsUser, client: Ch
         make_thumbnail(1)
     seen = member.get(f"{URL}/1")
     assert (seen.get_json()["thumbnail_url"], seen.headers["ETag"] == tag) == (f"{URL}/1/thumbnail", False)
-    small = member.get(f"{URL}/1/thumbnail")
-    assert (small.status_code, small.mimetype) == (200, "image/webp")
-    assert Image.open(BytesIO(small.data)).size == (320, 160)
-    assert member.head(f"{URL}/1/thumbnail").content_length == len(small.data)
+    made = member.get(f"{URL}/1/thumbnail")
+    assert (made.status_code, made.mimetype) == (200, "image/webp")
+    assert Image.open(BytesIO(made.data)).size == (320, 160)
+    assert member.head(f"{URL}/1/thumbnail").content_length == len(made.data)
     assert client.get(f"{URL}/1/thumbnail").status_code == 404
 
 
@@ -81,14 +99,87 @@ def test_a_file_that_is_deleted_meanwhile_is_no_error(app: Flask) -> None:
         make_thumbnail(7)
 
 
+def animated(size: int) -> bytes:
+    """An animation whose decoder keeps several frames at once."""
+    first, second = (Image.new("RGB", (size, size), colour) for colour in ("black", "red"))
+    made = BytesIO()
+    first.save(made, "WEBP", save_all=True, append_images=[second], method=0)
+    return made.getvalue()
+
+
+def scans(repeated: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again: each costs a pass over all pixels, and few bytes."""
+    content = picture("L", (5792, 5792), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * repeated + content[-2:]
+
+
+@pytest.mark.parametrize("content", [animated(5792), scans(2000)], ids=["memory", "time"])
+def test_a_picture_that_takes_more_memory_or_time_than_it_may_is_tried_once(
+    app: Flask, as_user: AsUser, work: Callable[[], None], content: bytes
+) -> None:
+    member = as_user()
+    assert len(content) < 1_000_000
+    upload(member, content)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    work()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 4 * CPU_TIME
+    with app.app_context():
+        assert db.session.execute(select(Job.status, Job.attempts)).all() == [("succeeded", 1)]
+        assert not db.session.scalar(select(File.awaits_thumbnail))
+    assert member.get(f"{URL}/1").get_json()["thumbnail_url"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {"compress_level": 1}),
+        ("GIF", {}),
+        ("WEBP", {"method": 0}),
+    ],
+)
+def test_a_photo_of_twelve_megapixels_gets_one(kind: str, more: dict[str, Any]) -> None:
+    noise = Image.effect_noise((4032, 3024), 60)
+    made = BytesIO()
+    Image.merge("RGB", [noise, noise, noise]).save(made, kind, **more)
+    assert made_from(made.getvalue()).size == (320, 240)
+
+
+def test_an_animation_of_twelve_megapixels_gets_one() -> None:
+    assert made_from(animated(3500)).size == (320, 320)
+
+
+def test_a_decoder_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.files.thumbnails.WAIT", 0.5)
+    read, write = os.pipe()
+    with open(read, "rb") as silent, open(write, "wb"):
+        assert thumbnail(silent) is None
+
+
+def test_where_the_program_cannot_run_the_picture_is_not_given_up(
+    app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    member = as_user()
+    upload(member, picture())
+    monkeypatch.setattr("app.files.thumbnails.PROGRAM", tmp_path / "gone.py")
+    with app.app_context(), pytest.raises(CalledProcessError):
+        make_thumbnail(1)
+    monkeypatch.undo()
+    with app.app_context():
+        make_thumbnail(1)
+    assert member.get(f"{URL}/1/thumbnail").status_code == 200
+
+
 @pytest.mark.parametrize("size", [(50_000, 50_000), (8_000, 8_000), (2**31 - 1, 1), (0, 5)])
 def test_a_picture_of_too_many_pixels_is_refused_by_its_head(size: tuple[int, int]) -> None:
-    assert thumbnail(BytesIO(png_head(*size))) is None
+    assert small(png_head(*size)) is None
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "ICO"])
 def test_other_pictures_get_none(kind: str) -> None:
-    assert thumbnail(BytesIO(picture(kind=kind, size=(64, 64)))) is None
+    assert small(picture(kind=kind, size=(64, 64))) is None
 
 
 def test_a_picture_is_turned_upright_and_its_metadata_dropped() -> None:
@@ -96,12 +187,10 @@ def test_a_picture_is_turned_upright_and_its_metadata_dropped() -> None:
     exif[0x0112] = 6  # turned by a quarter
     exif[0x010E] = "where I live"
     content = picture(kind="JPEG", exif=exif.tobytes())
-    small = made_from(content)
-    assert small.size == (160, 320)
-    assert not small.getexif()
-    made = thumbnail(BytesIO(content))
-    assert made
-    assert b"where I live" not in made
+    upright = made_from(content)
+    assert upright.size == (160, 320)
+    assert not upright.getexif()
+    assert b"where I live" not in (small(content) or b"")
 
 
 def test_a_small_picture_is_not_made_larger() -> None:
@@ -122,7 +211,7 @@ def test_of_an_animation_the_first_frame_is_shown() -> None:
     made = BytesIO()
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
     frames[0].save(made, "GIF", save_all=True, append_images=frames[1:])
-    small = made_from(made.getvalue())
-    assert getattr(small, "n_frames", 1) == 1
-    red, _green, blue = small.convert("RGB").getpixel((5, 5))  # type: ignore[misc]
+    still = made_from(made.getvalue())
+    assert getattr(still, "n_frames", 1) == 1
+    red, _green, blue = still.convert("RGB").getpixel((5, 5))  # type: ignore[misc]
     assert red > 200 > 50 > blue
