@@ -96,6 +96,24 @@ def test_a_request_has_one_id_in_the_answer_and_in_both_logs(stack: Stack) -> No
         assert f'"request_id":"{given}"' in own_logs
 
 
+def test_a_long_query_is_answered_with_a_link_that_leads_on(stack: Stack, member: requests.Session) -> None:
+    word = "\u4e2d" * 198
+    for title in "ab":
+        post = {"title": title, "content": word}
+        assert member.post(f"{stack.url}/api/v1/posts", json=post, timeout=10).status_code == 201
+    found = requests.get(f"{stack.url}/api/v1/posts", params={"q": word, "per_page": "1"}, timeout=10)
+    assert (found.status_code, found.json()["total"]) == (200, 2)
+    following = requests.get(stack.url + found.links["next"]["url"], timeout=10)
+    assert [post["title"] for post in following.json()["posts"]] == ["a"]
+
+
+def test_the_longest_query_that_is_taken_is_answered(stack: Stack) -> None:
+    ids = ",".join(str(10**17 + number) for number in range(100))
+    query = "&".join(f"{name}__in={ids}" for name in ("seller_id", "price", "stock"))
+    found = requests.get(f"{stack.url}/api/v1/products?{query}", timeout=10)
+    assert (found.status_code, len(found.headers["Link"]) > 6_000) == (200, True)
+
+
 def test_the_logs_hold_no_query(stack: Stack) -> None:
     requests.get(f"{stack.url}/api/v1/posts?q=my-secret-word", timeout=10)
     assert "my-secret-word" not in "".join(log.read_text() for log in stack.folder.glob("*.log"))

@@ -35,6 +35,7 @@ from app.core.unit_of_work import execute
 NEWEST_FIRST = ["-created_at"]
 MAX_VALUES = 100  # of an ``in``
 STATEMENT_CACHE_SIZE = 256  # statements that are kept
+LINK_SIZE = 3_000  # characters of a Link header with more than one relation
 UNUSUAL = {"page", "per_page", "sort"}  # what makes pages of too many kinds to prepare them all
 LIMIT, OFFSET = bindparam("limit", type_=Integer()), bindparam("offset", type_=Integer())
 
@@ -176,11 +177,9 @@ def _page_by_number(
         "pages": pages,
         "has_more": has_more,
     }
-    targets = {"first": 1} | ({} if pages is None else {"last": max(pages, 1)})
-    if page > 1:
-        targets["prev"] = min(page - 1, targets.get("last", page))
-    if has_more:
-        targets["next"] = page + 1
+    last = None if pages is None else max(pages, 1)
+    previous = page - 1 if last is None else min(page - 1, last)
+    targets = {"next": page + 1 if has_more else None, "prev": previous or None, "first": 1, "last": last}
     return Page(body, _link("page", targets))
 
 
@@ -198,7 +197,7 @@ def _page_by_cursor(
         "has_more": has_more,
         "next_cursor": next_cursor,
     }
-    return Page(body, _link("cursor", {"first": ""} | ({"next": next_cursor} if next_cursor else {})))
+    return Page(body, _link("cursor", {"next": next_cursor, "first": ""}))
 
 
 def _words(sent: Mapping[str, Any]) -> list[str]:
@@ -257,9 +256,17 @@ def _shown(listing: Listing, rows: Sequence[Record], sent: Mapping[str, Any], ca
 
 
 def _link(parameter: str, targets: Mapping[str, Any]) -> str:
-    """Write the Link header (RFC 8288); every other parameter is kept."""
+    """Return the Link header (RFC 8288) of ``targets``, most needed first; every other parameter is kept.
+
+    Each relation repeats the query, and a proxy answers 503 for a head that does not fit its buffer, often 4 kB. So the
+    first is always there, and the others as long as all are no longer than LINK_SIZE.
+    """
     others = [(name, value) for name, value in request.args.items() if name != parameter]
-    return ", ".join(
+    links = [
         f'<{request.path}?{urlencode([*others, (parameter, target)])}>; rel="{relation}"'
         for relation, target in targets.items()
-    )
+        if target is not None
+    ]
+    while len(links) > 1 and len(", ".join(links)) > LINK_SIZE:
+        links.pop()
+    return ", ".join(links)

@@ -191,7 +191,7 @@ class _Operation:
     def _answer_headers(self) -> Json:
         headers = {"X-Request-ID": "The name of this request in the log."}
         if self.contract.listing:
-            headers["Link"] = "RFC 8288: first, prev, next, last."
+            headers["Link"] = "RFC 8288: next, prev, first, last; after a long query only the first that applies."
         if self.contract.location:
             headers["Location"] = "The URL of what was made."
         if self.contract.status == ACCEPTED:
