@@ -44,7 +44,7 @@ def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | No
 
     auth.init_app(app)
     dispatcher.init_app(app)
-    outbox.init_app(app, registry.LISTENERS)
+    outbox.init_app(app, registry.SUBSCRIPTIONS)
     hooks.init_app(app, registry.HOOKS)
     jobs.init_app(app, registry.KINDS)
     rates.init_app(app)

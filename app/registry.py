@@ -1,10 +1,10 @@
 """All that happens beside a request on one page: jobs, the timetable, who hears of which event, and what hooks call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from app.auth import service as auth
-from app.core.background.outbox import Listener
+from app.core.background.events import Subscription
 from app.core.hooks import Wiring
 from app.core.http import idempotency
 from app.core.unit_of_work import unit_of_work
@@ -12,12 +12,14 @@ from app.files import jobs as thumbnails
 from app.files import service as files
 from app.imports import service as imports
 from app.jobs import service as jobs
+from app.jobs.events import JobFinished
 from app.jobs.kinds import JobKind, Run
 from app.jobs.runner import sweep_folders
 from app.notifications import jobs as mails
 from app.notifications import listeners as notifications
 from app.notifications.service import erase_notifications
 from app.orders import jobs as orders
+from app.orders.events import OrderCancelled, OrderCompleted, OrderPlaced
 from app.orders.service import refuse_with_open_orders
 from app.posts.service import erase_posts
 from app.products import service as products
@@ -27,6 +29,7 @@ from app.reports.service import REPORT
 from app.todos.service import erase_todos
 from app.users.service import user_deleting
 from app.wallet import jobs as wallet
+from app.wallet.events import TransferReceived
 from app.wallet.service import refuse_unless_empty
 
 
@@ -52,13 +55,13 @@ KINDS = (
     JobKind("email", mails.send_mail, attempts=mails.ATTEMPTS),
 )
 
-LISTENERS: Mapping[str, tuple[Listener, ...]] = {
-    "order.placed": (notifications.on_order_placed,),
-    "order.completed": (notifications.on_order_completed,),
-    "order.cancelled": (notifications.on_order_cancelled,),
-    "transfer.received": (notifications.on_transfer_received,),
-    "job.finished": (notifications.on_job_finished,),
-}
+SUBSCRIPTIONS = (
+    Subscription(OrderPlaced, notifications.on_order_placed),
+    Subscription(OrderCompleted, notifications.on_order_completed),
+    Subscription(OrderCancelled, notifications.on_order_cancelled),
+    Subscription(TransferReceived, notifications.on_transfer_received),
+    Subscription(JobFinished, notifications.on_job_finished),
+)
 
 # Who may refuse comes first; then each feature before those whose rows its own refer to.
 HOOKS: Sequence[Wiring] = (

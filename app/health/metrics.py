@@ -15,7 +15,7 @@ from sqlalchemy import func, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import clock
-from app.core.background.outbox import Event
+from app.core.background.outbox import StoredEvent
 from app.core.caller import bearer_token
 from app.core.errors import NotFound, Unauthorized
 from app.core.observability.metrics import EXTENSION, Metrics
@@ -128,7 +128,7 @@ def _last_signs() -> list[Metric]:
     """Return how long the oldest due job and the oldest event wait, and when a worker was seen, by one statement."""
     now = clock.now()
     due = select(func.min(Job.due_at)).where(Job.status == QUEUED, Job.due_at <= now).scalar_subquery()
-    event = select(Event.created_at).order_by(Event.id).limit(1).scalar_subquery()
+    event = select(StoredEvent.created_at).order_by(StoredEvent.id).limit(1).scalar_subquery()
     worker = select(Heartbeat.seen_at).where(Heartbeat.name == WORKER).scalar_subquery()
     row = execute(select(due.label("due"), event.label("event"), worker.label("worker"))).one()
 

@@ -16,6 +16,7 @@ from app.core.errors import Conflict, Gone, NotFound
 from app.core.request_id import request_id
 from app.core.unit_of_work import insert_on_conflict, rows_of
 from app.extensions import db
+from app.jobs.events import JobFinished
 from app.jobs.kinds import timetable
 from app.jobs.models import CANCELLED, FINISHED, QUEUED, RUNNING, Heartbeat, Job
 from app.users.models import User
@@ -117,7 +118,7 @@ def cancel_job(caller: Caller, job: Job) -> dict[str, Any]:
 def tell(job_id: int, kind: str | None, user_id: int | None, *, status: str) -> None:
     """Tell those who listen that a member's job has ended. Runs inside a unit of work."""
     if user_id is not None:
-        outbox.emit("job.finished", job_id=job_id, kind=kind, user_id=user_id, status=status)
+        outbox.emit(JobFinished(job_id=job_id, kind=kind, user_id=user_id, status=status))
 
 
 def republish_due() -> None:

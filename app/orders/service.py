@@ -16,6 +16,7 @@ from app.core.caller import Caller
 from app.core.db.base import Parts, Record, where_either
 from app.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from app.extensions import db
+from app.orders.events import OrderCancelled, OrderCompleted, OrderEvent, OrderPlaced
 from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
 from app.products.models import MAX_STOCK, Product
 from app.users.models import User
@@ -85,7 +86,7 @@ def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:
         for line in lines
     ]
     db.session.execute(insert(OrderLine), [{**row, "order_id": order.id} for row in rows])
-    _tell("order.placed", order, by=caller.member_id)
+    _emit(OrderPlaced, order, by=caller.member_id)
     return {**order._mapping, "lines": rows}
 
 
@@ -171,7 +172,7 @@ def complete_order(caller: Caller, order: Order) -> dict[str, Any]:
 def _complete(order: Order, *, by: int | None) -> None:
     _leave(order, COMPLETED)
     _pay_out(order, "payout", order.seller_id)
-    _tell("order.completed", order, by=by)
+    _emit(OrderCompleted, order, by=by)
 
 
 def cancel_order(caller: Caller, order: Order) -> dict[str, Any]:
@@ -179,7 +180,7 @@ def cancel_order(caller: Caller, order: Order) -> dict[str, Any]:
     _leave(order, CANCELLED)
     _give_stock_back(order)
     _pay_out(order, "refund", order.buyer_id)
-    _tell("order.cancelled", order, by=caller.member_id)
+    _emit(OrderCancelled, order, by=caller.member_id)
     return get_order(caller, order.id)
 
 
@@ -190,10 +191,9 @@ def _leave(order: Order, status: str) -> None:
     db.session.flush()
 
 
-def _tell(event: str, order: Order | Record, *, by: int | None) -> None:
-    """Tell what has become of an order, and which member did it; None: time."""
+def _emit(event: type[OrderEvent], order: Order | Record, *, by: int | None) -> None:
     parties = {"buyer_id": order.buyer_id, "seller_id": order.seller_id}
-    outbox.emit(event, order_id=order.id, **parties, total=order.total, by=by)
+    outbox.emit(event(order_id=order.id, **parties, total=order.total, by=by))
 
 
 def _pay_out(order: Order, kind: str, user_id: int) -> None:

@@ -13,6 +13,7 @@ from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.unit_of_work import execute
 from app.extensions import db
 from app.users.models import User
+from app.wallet.events import TransferReceived
 from app.wallet.ledger import Movement, PostedTransfer, locked, move
 from app.wallet.models import Account, Entry, Memo, Transfer
 
@@ -136,10 +137,16 @@ def reverse(transfer_id: int) -> PostedTransfer:
 
 
 def _emit_received(posted: PostedTransfer) -> PostedTransfer:
-    """Tell a member of the credits that another, or the community, has sent."""
+    """Emit the event of credits that a member has received, if a member has."""
     if posted.receiver_id is not None:
-        parties = {"sender_id": posted.sender_id, "receiver_id": posted.receiver_id}
-        outbox.emit("transfer.received", transfer_id=posted.id, kind=posted.kind, **parties, amount=posted.amount)
+        received = TransferReceived(
+            transfer_id=posted.id,
+            kind=posted.kind,
+            sender_id=posted.sender_id,
+            receiver_id=posted.receiver_id,
+            amount=posted.amount,
+        )
+        outbox.emit(received)
     return posted
 
 

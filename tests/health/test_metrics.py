@@ -10,7 +10,7 @@ from sqlalchemy import insert, text
 
 from app import create_app
 from app.core import clock
-from app.core.background.outbox import Event
+from app.core.background.outbox import StoredEvent
 from app.core.db.base import table_of
 from app.core.observability.metrics import Metrics
 from app.core.unit_of_work import unit_of_work
@@ -126,7 +126,7 @@ def test_what_waits_and_when_a_worker_was_seen_is_told(client: CheckedClient, as
             report_alive()
             db.session.execute(table_of(Job).update().values(due_at=past))
             event = {"name": "nobody.listens", "payload": {}, "created_at": past}
-            db.session.execute(insert(table_of(Event)), [event, {**event, "created_at": clock.now()}])
+            db.session.execute(insert(table_of(StoredEvent)), [event, {**event, "created_at": clock.now()}])
 
         unit_of_work(work)
     found = read(client)

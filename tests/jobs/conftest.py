@@ -1,6 +1,7 @@
-"""Kinds of jobs that do what a test wants, members who watch them, and a clock that can be put forward."""
+"""Kinds of jobs and events for tests, members who watch them, and a clock that can be put forward."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -9,13 +10,30 @@ from flask import Flask
 
 from app.core import clock
 from app.core.background import outbox
+from app.core.background.events import Event, Subscription
 from app.core.unit_of_work import unit_of_work
 from app.jobs import kinds, runner, tasks
 from app.jobs.kinds import JobKind, Run
 
 Json = dict[str, Any]
 Later = Callable[[float], None]
-Listeners = dict[str, tuple[outbox.Listener, ...]]
+Subscriptions = list[Subscription[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstHappened(Event):
+    """An event for tests."""
+
+    name = "test.first_happened"
+
+    number: int = 0
+    text: str = ""
+
+
+class SecondHappened(FirstHappened):
+    """Another event for tests."""
+
+    name = "test.second_happened"
 
 
 @pytest.fixture
@@ -27,9 +45,9 @@ def known(app: Flask, monkeypatch: pytest.MonkeyPatch) -> dict[str, JobKind]:
 
 
 @pytest.fixture
-def listeners(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Listeners:
-    """Who hears of which event, for this test."""
-    found: Listeners = {}
+def subscriptions(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Subscriptions:
+    """Who listens to which event, for this test."""
+    found: Subscriptions = []
     monkeypatch.setitem(app.extensions, outbox.EXTENSION, found)
     return found
 
@@ -67,14 +85,14 @@ def tick(app: Flask) -> Callable[[], None]:
 
 
 @pytest.fixture
-def emit(app: Flask) -> Callable[..., None]:
-    """Let something happen, in a unit of work of its own."""
+def emit(app: Flask) -> Callable[[Event], None]:
+    """Emit an event, in a unit of work of its own."""
 
-    def happen(name: str, /, **payload: Any) -> None:
+    def in_unit_of_work(event: Event) -> None:
         with app.app_context():
-            unit_of_work(lambda: outbox.emit(name, **payload))
+            unit_of_work(lambda: outbox.emit(event))
 
-    return happen
+    return in_unit_of_work
 
 
 def run(app: Flask, job_id: int) -> None:

@@ -18,6 +18,7 @@ from app.extensions import celery
 from app.jobs import service
 from tests.client import CheckedClient
 from tests.conftest import NO_BROKER, dispose, new_client
+from tests.jobs.conftest import FirstHappened
 from tests.waiting import until
 
 
@@ -76,9 +77,9 @@ def test_one_message_calls_for_all_events(app: Flask, monkeypatch: pytest.Monkey
     monkeypatch.setattr(dispatcher, "_messages", messages)
     monkeypatch.setattr(dispatcher, "_start_publisher", bool)
     with app.app_context():
-        unit_of_work(lambda: outbox.emit("happened"))
+        unit_of_work(lambda: outbox.emit(FirstHappened()))
         job_id = unit_of_work(lambda: service.enqueue("purge"))["id"]
-        unit_of_work(lambda: outbox.emit("happened"))
+        unit_of_work(lambda: outbox.emit(FirstHappened()))
     assert dispatcher._next_batch(messages) == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
     assert messages.empty()
 

@@ -10,22 +10,25 @@ from sqlalchemy import func, insert, select
 
 from app.core import clock
 from app.core.background import outbox
-from app.core.background.outbox import Event
+from app.core.background.events import Event, Subscription
+from app.core.background.outbox import StoredEvent
 from app.core.unit_of_work import dry_run, unit_of_work
 from app.extensions import db
 from app.jobs import service as jobs
+from app.jobs.events import JobFinished
 from app.jobs.kinds import JobKind
 from app.jobs.models import Job
 from app.users.models import User
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
-from tests.jobs.conftest import Json, Later, Listeners, nothing
+from tests.jobs.conftest import FirstHappened, Later, SecondHappened, Subscriptions, nothing
 
 Work = Callable[[], None]
+Emit = Callable[[Event], None]
 
 
-def add_member(payload: Json) -> None:
-    name = payload["name"]
+def add_member(event: FirstHappened) -> None:
+    name = event.text
     db.session.execute(insert(User).values(name=name, email=f"{name}@x", email_key=f"{name}@x"))
 
 
@@ -36,89 +39,98 @@ def members(app: Flask) -> list[str]:
 
 def waiting(app: Flask) -> int:
     with app.app_context():
-        return db.session.scalar(select(func.count()).select_from(Event)) or 0
+        return db.session.scalar(select(func.count()).select_from(StoredEvent)) or 0
 
 
 def test_an_event_is_heard_once_by_each_who_listens_in_the_order_of_happening(
-    emit: Callable[..., None], listeners: Listeners, work: Work
+    emit: Emit, subscriptions: Subscriptions, work: Work
 ) -> None:
     heard: list[Any] = []
-    listeners["test.one"] = (lambda payload: heard.append(("a", payload)), lambda payload: heard.append(("b", payload)))
-    for number in (1, 2):
-        emit("test.one", number=number, text="\u00e4")
-    emit("test.unheard")
+    subscriptions += [
+        Subscription(FirstHappened, lambda event: heard.append(("a", event))),
+        Subscription(FirstHappened, lambda event: heard.append(("b", event))),
+    ]
+    one, two = (FirstHappened(number=number, text="\u00e4") for number in (1, 2))
+    emit(one)
+    emit(two)
+    emit(SecondHappened())
     assert heard == []
     for _ in range(2):
         work()
-    one, two = ({"number": number, "text": "\u00e4"} for number in (1, 2))
     assert heard == [("a", one), ("b", one), ("a", two), ("b", two)]
 
 
-def test_a_listener_that_fails_undoes_the_others_and_all_are_told_again_later(
-    app: Flask, emit: Callable[..., None], listeners: Listeners, work: Work, later: Later
+def test_a_listener_that_fails_undoes_the_others_and_all_hear_it_again_later(
+    app: Flask, emit: Emit, subscriptions: Subscriptions, work: Work, later: Later
 ) -> None:
-    told: list[Json] = []
+    heard: list[Event] = []
 
-    def fails_twice(payload: Json) -> None:
-        told.append(payload)
-        if len(told) < 3:
+    def fails_twice(event: FirstHappened) -> None:
+        heard.append(event)
+        if len(heard) < 3:
             raise RuntimeError
 
     logging.getLogger("app").setLevel("CRITICAL")
-    listeners["test.one"] = (add_member, fails_twice)
-    listeners["test.two"] = (add_member,)
-    emit("test.one", name="first")
-    emit("test.two", name="second")  # which is not kept waiting
+    subscriptions += [
+        Subscription(FirstHappened, add_member),
+        Subscription(FirstHappened, fails_twice),
+        Subscription(SecondHappened, add_member),
+    ]
+    emit(FirstHappened(text="first"))
+    emit(SecondHappened(text="second"))  # which is not kept waiting
     for seconds, number in ((0, 1), (1, 1), (2, 2), (3, 2)):
         later(seconds)
         work()
-        assert (len(told), members(app), waiting(app)) == (number, ["second"], 1)
+        assert (len(heard), members(app), waiting(app)) == (number, ["second"], 1)
     later(2)
     work()
-    assert (len(told), members(app), waiting(app)) == (3, ["second", "first"], 0)
+    assert (len(heard), members(app), waiting(app)) == (3, ["second", "first"], 0)
     work()
-    assert len(told) == 3
+    assert len(heard) == 3
 
 
 def test_a_listener_that_the_database_refuses_is_one_that_fails(
-    app: Flask, emit: Callable[..., None], listeners: Listeners, work: Work
+    app: Flask, emit: Emit, subscriptions: Subscriptions, work: Work
 ) -> None:
     logging.getLogger("app").setLevel("CRITICAL")
-    listeners["test.one"] = (add_member, add_member)
-    listeners["test.two"] = (add_member,)
-    emit("test.one", name="twice")
-    emit("test.two", name="once")
+    subscriptions += [
+        Subscription(FirstHappened, add_member),
+        Subscription(FirstHappened, add_member),
+        Subscription(SecondHappened, add_member),
+    ]
+    emit(FirstHappened(text="twice"))
+    emit(SecondHappened(text="once"))
     work()
     assert (members(app), waiting(app)) == (["once"], 1)
 
 
 def test_an_event_that_is_refused_for_ever_rests_an_hour_at_most_and_blocks_nobody(
-    app: Flask, emit: Callable[..., None], listeners: Listeners, work: Work, later: Later
+    app: Flask, emit: Emit, subscriptions: Subscriptions, work: Work, later: Later
 ) -> None:
-    def refuse(_payload: Json) -> None:
+    def refuse(_event: Event) -> None:
         raise RuntimeError
 
     logging.getLogger("app").setLevel("CRITICAL")
-    heard: list[Json] = []
-    listeners |= {"test.poison": (refuse,), "test.good": (heard.append,)}
-    emit("test.poison")
+    heard: list[Event] = []
+    subscriptions += [Subscription(FirstHappened, refuse), Subscription(SecondHappened, heard.append)]
+    emit(FirstHappened())
     with app.app_context():
-        unit_of_work(lambda: setattr(db.session.scalars(select(Event)).one(), "attempts", 2_000))
-    emit("test.good")
+        unit_of_work(lambda: setattr(db.session.scalars(select(StoredEvent)).one(), "attempts", 2_000))
+    emit(SecondHappened())
     work()
-    assert heard == [{}]
+    assert heard == [SecondHappened()]
     with app.app_context():
-        rests = db.session.scalars(select(Event)).one()
+        rests = db.session.scalars(select(StoredEvent)).one()
         assert (rests.attempts, rests.due_at > clock.now()) == (2_001, True)
     later(3601)
     work()
     with app.app_context():
-        assert db.session.scalars(select(Event)).one().attempts == 2_002
+        assert db.session.scalars(select(StoredEvent)).one().attempts == 2_002
 
 
 def test_what_was_undone_has_not_happened(app: Flask) -> None:
     def happens() -> None:
-        outbox.emit("test.happened")
+        outbox.emit(FirstHappened())
         jobs.enqueue("purge")
 
     def fails() -> None:
@@ -134,10 +146,10 @@ def test_what_was_undone_has_not_happened(app: Flask) -> None:
 
 
 def test_listeners_hear_how_a_member_s_job_has_ended(
-    as_user: AsUser, known: dict[str, JobKind], listeners: Listeners, work: Work
+    as_user: AsUser, known: dict[str, JobKind], subscriptions: Subscriptions, work: Work
 ) -> None:
-    heard: list[Json] = []
-    listeners["job.finished"] = (heard.append,)
+    heard: list[JobFinished] = []
+    subscriptions.append(Subscription(JobFinished, heard.append))
     known["test.ends"] = JobKind("test.ends", nothing)
     member = as_user()
     done, cancelled, gone = (ask_for_job(member, kind) for kind in ("test.ends", "test.ends", "test.gone"))
@@ -146,7 +158,7 @@ def test_listeners_hear_how_a_member_s_job_has_ended(
     assert member.post(url, query_string={"dry_run": "true"}).status_code == 200
     assert member.post(url).status_code == 200
     work()
-    assert {event["job_id"]: (event["user_id"], event["status"]) for event in heard} == {
+    assert {event.job_id: (event.user_id, event.status) for event in heard} == {
         done: (member.user_id, "succeeded"),
         cancelled: (member.user_id, "cancelled"),
         gone: (member.user_id, "failed"),
@@ -155,21 +167,21 @@ def test_listeners_hear_how_a_member_s_job_has_ended(
 
 
 def test_a_job_that_a_listener_asks_for_and_all_log_lines_name_the_request_that_began_it(
-    app: Flask, as_user: AsUser, known: dict[str, JobKind], listeners: Listeners, work: Work,
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], subscriptions: Subscriptions, work: Work,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    def listener(payload: Json) -> None:
+    def listener(event: JobFinished) -> None:
         logging.getLogger("app.test").warning("heard")
-        jobs.enqueue("test.asked", user_id=payload["user_id"])
+        jobs.enqueue("test.asked", user_id=event.user_id)
 
     known |= {name: JobKind(name, nothing) for name in ("test.first", "test.asked")}
-    listeners["job.finished"] = (listener,)
+    subscriptions.append(Subscription(JobFinished, listener))
     member = as_user()
     job_id = ask_for_job(member, "test.first")
     cancel = member.post(f"/api/v1/jobs/{job_id}/cancellation", headers={"X-Request-ID": "the-request-id"})
     assert cancel.status_code == 200
     caplog.set_level(logging.INFO, "app")
-    listeners["job.finished"] = (listener, lambda _payload: listeners.clear())
+    subscriptions.append(Subscription(JobFinished, lambda _event: subscriptions.clear()))
     our_filter = logging.getLogger("app").handlers[0].filters[0]
     caplog.handler.addFilter(our_filter)
     work()

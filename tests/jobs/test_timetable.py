@@ -20,7 +20,7 @@ from app.jobs.models import QUEUED, RUNNING, SUCCEEDED, Job
 from app.registry import KINDS, purge
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
-from tests.jobs.conftest import Later, nothing
+from tests.jobs.conftest import FirstHappened, Later, nothing
 
 Tick = Callable[[], None]
 Rung = list[tuple[Any, ...]]
@@ -145,10 +145,10 @@ def test_a_job_that_rests_after_a_failure_is_called_for_when_it_is_due(
 
 
 @pytest.mark.usefixtures("known")
-def test_events_that_wait_are_called_for(tick: Tick, emit: Callable[..., None], due: Rung) -> None:
+def test_events_that_wait_are_called_for(tick: Tick, emit: Callable[[FirstHappened], None], due: Rung) -> None:
     tick()
     assert due == []
-    emit("test.happened")
+    emit(FirstHappened())
     due.clear()
     tick()
     assert due == [("outbox.deliver",)]

@@ -1,12 +1,12 @@
-"""Events: how an earlier feature tells later ones, after the commit.
+"""The transactional outbox: events reach the features that listen to them after the commit.
 
-An event is a row, written in the transaction that makes it true. A worker hands it to those who listen, all of them in
-one transaction that also takes the row away: each hears it exactly once. Listeners only write rows; what is slow or
-talks to others is a job that they ask for.
+An event is a row, written in the transaction that makes it true. A worker delivers it to its listeners, all of them in
+one transaction that also deletes the row: each hears it exactly once. Listeners only write rows; what is slow or talks
+to others is a job that they enqueue.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core import clock
 from app.core.background.dispatcher import publish
+from app.core.background.events import Event, Subscription
 from app.core.db.base import NEVER_REUSE_IDS, Created, table_of, text_type
 from app.core.db.prepared import prepared
 from app.core.request_id import request_id
@@ -24,15 +25,13 @@ from app.extensions import db
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[dict[str, Any]], None]
-
-EXTENSION = "agora-listeners"
+EXTENSION = "agora-subscriptions"
 DELIVER = "outbox.deliver"
 LONGEST_PAUSE = timedelta(hours=1)
 
 
-class Event(Created):
-    """Something that has happened and that others have yet to hear of."""
+class StoredEvent(Created):
+    """An event that is not delivered yet."""
 
     __tablename__ = "events"
     __table_args__ = (Index(None, "due_at"), NEVER_REUSE_IDS)
@@ -44,17 +43,17 @@ class Event(Created):
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
-_NEW = prepared(insert(table_of(Event)).inline())
+_NEW = prepared(insert(table_of(StoredEvent)).inline())
 
 
-def init_app(app: Flask, listeners: Mapping[str, tuple[Listener, ...]]) -> None:
-    """Hand each event to its ``listeners``, by its name."""
-    app.extensions[EXTENSION] = listeners
+def init_app(app: Flask, subscriptions: Sequence[Subscription[Any]]) -> None:
+    """Deliver events by these ``subscriptions``."""
+    app.extensions[EXTENSION] = subscriptions
 
 
-def emit(name: str, /, **payload: Any) -> None:
-    """Tell that something has happened: JSON values only. Runs inside a unit of work, and is undone with it."""
-    execute(_NEW, {"name": name, "payload": payload, "request_id": request_id()})
+def emit(event: Event) -> None:
+    """Store an event, to be delivered after the commit. Runs inside a unit of work, and is undone with it."""
+    execute(_NEW, {"name": event.name, "payload": event.payload(), "request_id": request_id()})
     publish(DELIVER)
 
 
@@ -65,29 +64,30 @@ def deliver_all() -> None:
 
 
 def _deliver_next() -> bool:
-    """Deliver one event; return whether there was one. One that a listener fails on is heard again, ever later."""
-    due = select(Event).where(Event.due_at <= clock.now()).order_by(Event.id).limit(1)
-    event = db.session.scalars(due.with_for_update(skip_locked=True)).one_or_none()
-    if event is None:
+    """Deliver one event; return whether there was one. After a failure of a listener it is tried again, ever later."""
+    due = select(StoredEvent).where(StoredEvent.due_at <= clock.now()).order_by(StoredEvent.id).limit(1)
+    stored = db.session.scalars(due.with_for_update(skip_locked=True)).one_or_none()
+    if stored is None:
         return False
-    g.request_id = event.request_id
+    g.request_id = stored.request_id
     try:
         with savepoint():
-            for listener in current_app.extensions[EXTENSION].get(event.name, ()):
-                listener(event.payload)
-        db.session.delete(event)
+            for subscription in current_app.extensions[EXTENSION]:
+                if subscription.event.name == stored.name:
+                    subscription.listener(subscription.event(**stored.payload))
+        db.session.delete(stored)
     except Exception:
-        log.exception("A listener failed on the event %d, %s", event.id, event.name)
-        event.attempts += 1
-        event.due_at = clock.now() + pause_after(event.attempts)
+        log.exception("A listener failed on the event %d, %s", stored.id, stored.name)
+        stored.attempts += 1
+        stored.due_at = clock.now() + pause_after(stored.attempts)
     return True
 
 
 def pause_after(attempts: int) -> timedelta:
-    """Return how long what has failed so often rests: a second or two at first, at most an hour."""
+    """Return the pause after so many failed attempts: two seconds at first, at most an hour."""
     return min(timedelta(seconds=2 ** min(attempts, 12)), LONGEST_PAUSE)
 
 
 def undelivered() -> bool:
     """Return whether an event is due."""
-    return db.session.scalar(select(Event.id).where(Event.due_at <= clock.now()).limit(1)) is not None
+    return db.session.scalar(select(StoredEvent.id).where(StoredEvent.due_at <= clock.now()).limit(1)) is not None
