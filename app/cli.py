@@ -1,11 +1,14 @@
 """Commands of the ``flask`` program."""
 
 import sys
+from functools import wraps
+from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
+from flask_migrate.cli import migrate as migrate_command
 from sqlalchemy.exc import DBAPIError
 
 from app import devserver, seed
@@ -26,6 +29,21 @@ def init_app(app: Flask) -> None:
     """Add the commands to ``flask``."""
     for command in (create_user, fill_database, prepare, ledger, devserver.up):
         app.cli.add_command(command)
+
+
+def _upgrade_first(command: click.Command) -> None:
+    """Have ``flask db migrate`` upgrade the database that it compares with: Alembic refuses one that is behind."""
+    generate = command.callback
+
+    @wraps(generate)  # type: ignore[arg-type]
+    def upgrade_and_generate(directory: str | None, *args: Any, **options: Any) -> Any:
+        upgrade(directory=directory)
+        return generate(directory, *args, **options)  # type: ignore[misc]
+
+    command.callback = upgrade_and_generate
+
+
+_upgrade_first(migrate_command)
 
 
 @click.command("create-user")

@@ -1,17 +1,18 @@
 """Runs migrations on the database of the current app."""
 
+import re
 from typing import Any, Literal
 
 from alembic import context
 from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
-from click import ClickException
+from click import ClickException, echo
 from flask import current_app
 from psycopg2.extensions import get_wait_callback, set_wait_callback
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from app.core.db import migrations
+from app.core.db import autogenerate, migrations
 from app.core.db.base import Base, UTCDateTime
 
 # Waiting for a lock holds up everyone behind it; a migration would rather fail and be run again (milliseconds).
@@ -24,6 +25,7 @@ def number_revision(_context: MigrationContext, _revision: Any, directives: list
     script = directives[0]
     if getattr(context.config.cmd_opts, "autogenerate", False) and script.upgrade_ops and script.upgrade_ops.is_empty():
         directives.clear()
+        echo("The models and the database agree: there is nothing to migrate.")
         return
     head = context.script.get_current_head()
     script.rev_id = f"{int(head or 0) + 1:04d}"
@@ -41,13 +43,36 @@ def include_name(name: str | None, kind: str, _parents: Any) -> bool:
     return kind != "table" or name in Base.metadata.tables
 
 
-def include_object(item: Any, _name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
-    """Leave out of a comparison on SQLite the indexes that are PostgreSQL's alone."""
-    return kind != "index" or "using" not in item.dialect_options["postgresql"] or not _on_sqlite()
+def include_object(item: Any, _name: str | None, _kind: str, _reflected: bool, _compared: Any) -> bool:
+    """Leave search indexes to their own comparison, which knows both databases."""
+    return not autogenerate.is_search_index(item)
 
 
-def _on_sqlite() -> bool:
-    return bool(context.get_context().dialect.name == "sqlite")
+DROPPED = re.compile(r'\s*DROP TABLE "?(\w+)"?\s*')
+REPLACED = re.compile(r'\s*ALTER TABLE "?_alembic_tmp_\w+"? RENAME TO "?(\w+)"?\s*')
+
+
+def keep_triggers(connection: Connection) -> None:
+    """Give a table that SQLite has made anew the triggers of the one that was dropped for it.
+
+    Alembic's batch operations copy a table, drop it and rename the copy; the triggers go with the dropped one.
+    """
+    kept: dict[str, list[str]] = {}
+
+    def before(_connection: Any, cursor: Any, statement: str, *_more: Any) -> None:
+        if dropped := DROPPED.fullmatch(statement):
+            found = cursor.execute(
+                "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (dropped[1],)
+            )
+            kept[dropped[1]] = [sql for (sql,) in found.fetchall()]
+
+    def after(_connection: Any, cursor: Any, statement: str, *_more: Any) -> None:
+        if replaced := REPLACED.fullmatch(statement):
+            for sql in kept.pop(replaced[1], ()):
+                cursor.execute(sql)
+
+    event.listen(connection, "before_cursor_execute", before)
+    event.listen(connection, "after_cursor_execute", after)
 
 
 def take_turns(connection: Connection) -> None:
@@ -80,6 +105,7 @@ def run_online() -> None:
         else:
             # To change a table, SQLite has it made anew and the old one dropped, with rows that others refer to.
             connection.connection.cursor().execute("PRAGMA foreign_keys = OFF")
+            keep_triggers(connection)
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -87,7 +113,8 @@ def run_online() -> None:
             render_item=render_item,
             include_name=include_name,
             include_object=include_object,
-            render_as_batch=engine.dialect.name == "sqlite",
+            autogenerate_plugins=autogenerate.PLUGINS,
+            render_as_batch=True,  # On PostgreSQL it is an ordinary ALTER TABLE.
             compare_type=True,
             transaction_per_migration=True,
         )
@@ -105,6 +132,7 @@ def run_offline() -> None:
         context.run_migrations()
 
 
+autogenerate.register()
 if context.is_offline_mode():
     run_offline()
 else:

@@ -106,3 +106,14 @@ def test_every_table_with_ids_never_gives_one_out_twice() -> None:
 def test_every_constraint_has_a_name() -> None:
     for table in Base.metadata.tables.values():
         assert all(constraint.name for constraint in table.constraints), table
+
+
+def test_a_table_that_is_missing_is_told_apart_from_a_database_that_is_busy(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        upgrade(directory=str(migrations.FOLDER))
+        missing = "posts_search" if db.engine.dialect.name == "sqlite" else "posts CASCADE"
+        with db.engine.begin() as connection:
+            connection.execute(text(f"DROP TABLE {missing}"))
+    answer = empty_app.test_client().get("/api/v1/posts?q=honey")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "database_not_migrated")
+    assert "flask db upgrade" in answer.get_json()["message"]

@@ -6,10 +6,14 @@ from pathlib import Path
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 FOLDER = Path(__file__).resolve().parents[3] / "migrations"
 TURN = 0x41474F5241  # the advisory lock that a migration holds: "AGORA", as good a number as any
 TURN_TIMEOUT = 600_000  # milliseconds to wait for a migration that is under way
+# undefined_table and undefined_column: https://www.postgresql.org/docs/current/errcodes-appendix.html
+UNDEFINED = ("42P01", "42703")
+NO_SUCH = ("no such table", "no such column")  # as SQLite says it
 
 
 @cache
@@ -30,3 +34,8 @@ def has_all(connection: Connection) -> bool:
 def current_revision(connection: Connection) -> str | None:
     """Return the revision that the database is at; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_missing(error: DBAPIError) -> bool:
+    """Return whether ``error`` is about a table or a column that the database does not have."""
+    return getattr(error.orig, "pgcode", None) in UNDEFINED or str(error.orig).startswith(NO_SUCH)

@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, request
 from sqlalchemy import exc as sql
 from werkzeug.exceptions import HTTPException
 
-from app.core.db import constraints
+from app.core.db import constraints, migrations
 from app.core.errors import (
     AppError,
     BadRequest,
@@ -75,6 +75,11 @@ def as_unavailable(error: Exception) -> ServiceUnavailable | None:
     match error:
         case ServiceUnavailable():
             return error
+        case sql.DBAPIError() if migrations.is_missing(error):
+            return ServiceUnavailable(
+                "The database is not migrated to this version. Its operator has to run: flask db upgrade",
+                code="database_not_migrated",
+            )
         case sql.OperationalError() | sql.InterfaceError() | sql.TimeoutError():
             return ServiceUnavailable()
         case sql.DBAPIError(connection_invalidated=True):
