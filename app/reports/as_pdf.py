@@ -1,11 +1,7 @@
 """A report as a PDF to print: the totals, the bars of the months, and tables of limited length."""
 
-import heapq
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -15,20 +11,31 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, LongTable, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import (
+    CondPageBreak,
+    Flowable,
+    KeepInFrame,
+    KeepTogether,
+    LongTable,
+    Paragraph,
+    SimpleDocTemplate,
+    Spacer,
+)
 from reportlab.platypus import Table as Grid
 
 from app.reports import fonts
 from app.reports.chart import GREY, RULE, bars
-from app.reports.content import Column, Is, Period, Report, Table, Values
+from app.reports.content import Column, Is, Period, Report
+from app.reports.shortened import Kept
 
-MOST_ROWS = 2_000  # of each table; some forty pages
 AUTHOR = "Agora"
 MARGIN = 48  # points, as all sizes here
 FRAME_PADDING = 6  # that a page adds to its margins
 WIDTH = A4[0] - 2 * MARGIN
 SIZE = 8
 LEAST_ROOM = 110  # for a heading with a few rows; with less, it begins a page
+MOST_HEIGHT = 300  # of a text in a table: no row may be higher than a page
+FEW_LINES = 12  # of letters side by side; broken between words they are twice as many at most, and below MOST_HEIGHT
 PADDING = 5
 INK = HexColor("#1b2733")
 SHADE = HexColor("#f3f6f8")
@@ -40,42 +47,6 @@ CELL = ParagraphStyle("cell", PLAIN, fontSize=SIZE, leading=SIZE + 2.5, textColo
 TITLE = ParagraphStyle("title", PLAIN, fontName=fonts.BOLD, fontSize=20, leading=26, textColor=INK)
 OWNER = ParagraphStyle("owner", PLAIN, fontSize=12, leading=17, textColor=INK)
 HEADING = ParagraphStyle("heading", TITLE, fontSize=11, leading=14, spaceBefore=16, spaceAfter=6)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What a PDF shows of a table: some of its rows, how many there are, and what the columns add up to over all."""
-
-    table: Table
-    rows: list[Values]
-    number: int
-    sums: tuple[int | None, ...]
-
-
-def shorten(report: Report) -> tuple[Kept, ...]:
-    """Go through all rows of the report's tables, and keep what a PDF shows: the months first, then the others."""
-    return tuple(_kept(table) for table in (report.months, *report.tables))
-
-
-def _kept(table: Table) -> Kept:
-    adding = [number for number, column in enumerate(table.columns) if column.kind in (Is.NUMBER, Is.MONEY)]
-    sums = dict.fromkeys(adding, 0)
-    count = 0
-
-    def counted() -> Iterator[Values]:
-        nonlocal count
-        for values in table.rows:
-            count += 1
-            for number in adding:
-                sums[number] += values[number]
-            yield values
-
-    if table.rank is None:
-        rows = list(deque(counted(), MOST_ROWS))
-    else:
-        rank = [column.name for column in table.columns].index(table.rank)
-        rows = heapq.nlargest(MOST_ROWS, counted(), key=itemgetter(rank))
-    return Kept(table, rows, count, tuple(sums.get(number) for number in range(len(table.columns))))
 
 
 def write(report: Report, kept: tuple[Kept, ...], path: Path) -> None:
@@ -190,7 +161,7 @@ def _grid(part: Kept) -> LongTable:
     for row in cells:
         for number, column in enumerate(columns):
             if column.kind is Is.TEXT:
-                row[number] = _paragraph(row[number], CELL)
+                row[number] = _bounded(row[number], widths[number] - 2 * PADDING)
     right = [number for number, column in enumerate(columns) if column.is_numeric]
     style = [
         *_common_style(),
@@ -203,6 +174,14 @@ def _grid(part: Kept) -> LongTable:
     ]
     heading = [column.title for column in columns]
     return LongTable([heading, *cells, totals], colWidths=widths, repeatRows=1, hAlign="LEFT", style=style)
+
+
+def _bounded(text: str, width: float) -> Flowable:
+    """Return a text of a table, which wraps; what would be higher than MOST_HEIGHT is cut off."""
+    paragraph = _paragraph(text, CELL)
+    if stringWidth(fonts.shown(text), fonts.REGULAR, SIZE) <= FEW_LINES * width:
+        return paragraph
+    return KeepInFrame(0, MOST_HEIGHT, [paragraph], mode="truncate")
 
 
 def _common_style() -> list[tuple[Any, ...]]:

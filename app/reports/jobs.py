@@ -19,6 +19,7 @@ from app.reports.community import community
 from app.reports.content import COMMUNITY, CSV, JSON, PDF, SALES, STATEMENT, Period, Progress, Report, Table, Values
 from app.reports.sales import sales
 from app.reports.service import OF_COMMUNITY
+from app.reports.shortened import shorten
 from app.reports.statement import statement
 from app.users.models import User
 
@@ -41,7 +42,7 @@ def write_report(run: Run) -> dict[str, Any]:
         report = _counting(READERS[kind](_owner(run), period, lambda read: run.progress(run.done + read)), rows)
         run.progress(0, report.work)
         if format_ == PDF:
-            kept = as_pdf.shorten(report)
+            kept = shorten(report)
         else:
             WRITERS[format_](report, path)
     if kept is not None:  # The pages are laid out when nothing is read any more.

@@ -31,7 +31,7 @@ CLOSING = Column("closing_balance", "Closing balance", Is.MONEY)
 NUMBER = Column("entries", "Entries", Is.NUMBER)
 COLUMNS = (
     Column("created_at", "Date (UTC)", Is.MOMENT),
-    Column("kind", "JobKind", Is.WORD),
+    Column("kind", "Kind", Is.WORD),
     Column("counterparty", "With", Is.TEXT),
     Column("memo", "Memo", Is.TEXT),
     Column("amount", "Amount", Is.MONEY),

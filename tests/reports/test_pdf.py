@@ -1,7 +1,10 @@
 """Reports to print: every name can be printed, and long ones are bounded."""
 
+import random
 import re
 import tracemalloc
+import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from sqlalchemy import insert
 from app.core import clock
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.reports import as_pdf, fonts
+from app.reports import fonts, shortened
 from app.wallet.models import Account, Entry, Transfer
 from tests.conftest import AsUser
 from tests.reports.conftest import Market, Work, written
@@ -22,6 +25,15 @@ NAMES = [
     "\u0416\u0430\u043d\u043d\u0430", "\u0396\u03c9\u03ae", "\u0141ucja \u015aliwi\u0144ska",
     "\u0645\u062d\u0645\u062f", "\u5f20\u4f1f", "\U0001f34b\U0001f468\u200d\U0001f469", "<b>x</b> & <para>",
     "&amp;</font>", "x" * 80, "\u202eevil", "a\u0301\u0323", "\ufdfa\ufdfa", "\t\n ab", "%s{0}\\",
+]  # fmt: skip
+
+
+# Texts that are wide, tall, or of letters that few programs know.
+TEXTS = [
+    "\ufdfa", "\ufdfd", "\u0e5b", "\u33af", "W", "i", "W i", "a\u0301\u0327\u20dd", "\u0e33\u0e4b\u0e35",
+    "\u05d0\u202e\u0661", "\u0628\u200d", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u200b", "\u00ad", "\u2028",
+    "\x01", "\x7f", "\ufeff", "\ufffe", "\u0378", "\ue000", "\U0010fffd", "\u3000", "\t", "\n", "<", "&", "]]>",
+    "<br/>", "\\", "%", "\u1100", "\U0001d54f", "\U00012031",
 ]  # fmt: skip
 
 
@@ -36,6 +48,29 @@ def test_every_name_can_be_printed(as_user: AsUser, work: Work, name: str) -> No
     for client, kind in ((member, "statement"), (treasurer, "community")):
         _, file = written(client, work, kind=kind, format="pdf")
         assert pages(file.data) == 1
+
+
+def long_texts(length: int) -> Iterator[str]:
+    """Each text again and again, broken into words and not; and anything, always the same."""
+    for text in TEXTS:
+        yield (text * length)[:length]
+        yield (f"{text} " * length)[:length]
+    anything = random.Random(1)  # noqa: S311
+    chosen = [char for char in map(chr, range(1, 0x110000)) if unicodedata.category(char) != "Cs"]
+    for _ in range(30):
+        yield "".join(anything.choices(chosen, k=length))
+
+
+def test_no_text_breaks_a_report(as_user: AsUser, work: Work) -> None:
+    treasurer = as_user("treasurer", name="\ufdfa" * 80)
+    for name, memo in zip(long_texts(80), long_texts(200), strict=True):
+        member = as_user(name=name)
+        given = treasurer.post("/api/v1/deposits", json={"user_id": member.user_id, "amount": 5})
+        sent = {"receiver_id": treasurer.user_id, "amount": 5, "memo": memo}
+        assert (given.status_code, member.post("/api/v1/transfers", json=sent).status_code) == (201, 201)
+    for kind in ("statement", "community"):
+        _, file = written(treasurer, work, kind=kind, format="pdf")
+        assert pages(file.data) > 2
 
 
 @pytest.mark.parametrize(
@@ -108,7 +143,7 @@ def busy(app: Flask, as_user: AsUser) -> Any:
 def test_twenty_thousand_entries_take_bounded_memory(
     busy: Any, work: Work, monkeypatch: pytest.MonkeyPatch, format_: str
 ) -> None:
-    monkeypatch.setattr(as_pdf, "MOST_ROWS", 100)
+    monkeypatch.setattr(shortened, "MOST_ROWS", 100)
     asked = {"kind": "statement", "format": format_}
     location = busy.post("/api/v1/reports", json=asked).headers["Location"]
     tracemalloc.start()
