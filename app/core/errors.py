@@ -1,8 +1,11 @@
 """The errors that are answers: each with its status, a code for programs and a message for people."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
+MAX_ERRORS = 20  # that one answer tells
+MAX_NAME = 100  # characters of a field's name, which for an unknown one the client has chosen
 TRY_AGAIN = {"Retry-After": "1"}
 
 
@@ -43,10 +46,15 @@ class BadRequest(AppError):
 
 
 class ValidationFailed(BadRequest):
-    """Input that does not fit its schema."""
+    """Input that does not fit its schema; of many errors the first 20 are told, and how many there are."""
 
     code = "validation_failed"
     message = "Some fields are not valid."
+
+    def __init__(self, *, errors: Mapping[str, list[str]]) -> None:
+        counted = f"{len(errors)} fields are not valid; the first {MAX_ERRORS} are shown."
+        shown = {name[:MAX_NAME]: reasons for name, reasons in islice(errors.items(), MAX_ERRORS)}
+        super().__init__(counted if len(errors) > MAX_ERRORS else None, errors=shown)
 
 
 class Unauthorized(AppError):

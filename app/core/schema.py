@@ -107,6 +107,19 @@ class Timestamp(fields.AwareDateTime):
     """A moment, shown as RFC 3339 in UTC with ``Z``."""
 
 
+class List(fields.List[Any]):
+    """A list of ``least`` to ``most`` items, whose number is checked before any of them is validated."""
+
+    def __init__(self, item: fields.Field[Any], least: int, most: int, *, noun: str = "items", **kwargs: Any) -> None:
+        self.length = validate.Length(least, most, error=f"Must be {least} to {most} {noun}.")
+        super().__init__(item, validate=self.length, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self.length(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class Schema(MarshmallowSchema):
     """What comes in and what goes out of one resource; what it does not name is refused."""
 

@@ -1,8 +1,8 @@
 """What comes in and goes out of orders."""
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from app.core.schema import Choice, Id, Integer, Schema, Text, Timestamp
+from app.core.schema import Choice, Id, Integer, List, Schema, Text, Timestamp
 from app.orders.models import MAX_LINES, MAX_QUANTITY, STATUSES
 from app.products.models import MAX_PRICE, NAME_LENGTH
 from app.wallet.models import MAX_AMOUNT
@@ -19,11 +19,7 @@ class NewLineSchema(Schema):
 class NewOrderSchema(Schema):
     """An order to be placed."""
 
-    lines = fields.List(
-        fields.Nested(NewLineSchema),
-        required=True,
-        validate=validate.Length(1, MAX_LINES, error=f"Must be 1 to {MAX_LINES} lines."),
-    )
+    lines = List(fields.Nested(NewLineSchema), 1, MAX_LINES, noun="lines", required=True)
 
 
 class LineSchema(Schema):

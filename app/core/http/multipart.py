@@ -15,13 +15,24 @@ from unicodedata import category
 from flask import current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
+from werkzeug.sansio.multipart import (
+    BLANK_LINE_RE,
+    NEED_DATA,
+    Data,
+    Epilogue,
+    Event,
+    Field,
+    File,
+    MultipartDecoder,
+    State,
+)
 
 from app.core.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from app.core.http.request_body import MULTIPART_OVERHEAD, MULTIPART_TYPE, body_chunks, is_encoded
 
 FIELD = "file"
 NAME_LENGTH = 255
+MAX_PART_HEADERS = 8192  # bytes, as Gunicorn takes them of a request's own headers
 MAX_BOUNDARY = 200  # characters; RFC 2046, section 5.1.1, allows 70, and some clients make longer ones
 # What turns the direction of text around, so that "exe.png" can end in another suffix than it shows.
 BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -76,15 +87,23 @@ def _events(boundary: bytes) -> Iterator[Event]:
     try:
         for chunk in body_chunks(current_app.config["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD):
             decoder.receive_data(chunk)
-            while (event := decoder.next_event()) is not NEED_DATA:
+            while (event := _next_event(decoder)) is not NEED_DATA:
                 yield event
         decoder.receive_data(None)
-        while not isinstance(event := decoder.next_event(), Epilogue):
+        while not isinstance(event := _next_event(decoder), Epilogue):
             yield event
     except RequestEntityTooLarge:
         raise PayloadTooLarge from None
     except ValueError:
         raise invalid("The body is not well-formed multipart/form-data.") from None
+
+
+def _next_event(decoder: MultipartDecoder) -> Event:
+    """Return what comes next in a body. The headers of a part are measured before they are parsed."""
+    is_long = decoder.state is State.PART and len(decoder.buffer) > MAX_PART_HEADERS
+    if is_long and not BLANK_LINE_RE.search(decoder.buffer, 0, MAX_PART_HEADERS):
+        raise invalid(f"The headers of a part have at most {MAX_PART_HEADERS} bytes.")
+    return decoder.next_event()
 
 
 def _write(upload: Upload, events: Iterator[Event]) -> None:

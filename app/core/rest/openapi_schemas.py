@@ -6,6 +6,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields
 
+from app.core.errors import MAX_ERRORS
 from app.core.lists.listing import Listing
 from app.core.schema import Schema
 
@@ -16,7 +17,8 @@ ERROR_PROPERTIES: Json = {
     "request_id": {"type": "string", "description": "To find the request in the log by."},
     "errors": {
         "type": "object",
-        "description": "What is wrong, by field.",
+        "description": f"What is wrong, by field: of more than {MAX_ERRORS} the first ones.",
+        "maxProperties": MAX_ERRORS,
         "additionalProperties": {"type": "array", "items": {"type": "string"}},
     },
 }
