@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -265,11 +266,10 @@ class Clock:
 @pytest.fixture
 def monotonic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
-    counting._kept.clear()
+    counting._totals.clear()
     monkeypatch.setattr(counting, "time", SimpleNamespace(monotonic=clock.monotonic))
-    monkeypatch.setattr(counting, "_keep_up", lambda: None)  # Tests count anew by themselves.
     yield clock
-    counting._kept.clear()
+    counting._totals.clear()
 
 
 def add(app: Flask, user_id: int, number: int) -> None:
@@ -296,11 +296,11 @@ def test_a_total_is_exact_up_to_10000_and_above_at_most_5_seconds_old(
     assert told() == (10_001, 2)
     add(app, 1, 1)
     assert told() == (10_001, 0)
-    monotonic.seconds += 4.9
+    monotonic.seconds += 3.9
     assert told(sort="task", page=3, per_page=5, fields="id") == (10_001, 0)
     assert told(done="true") == (0, 1)
     assert told(other) == (0, 1)
-    monotonic.seconds += 0.2
+    monotonic.seconds += 1.1
     assert told() == (10_002, 2)
     assert told(done="false") == (10_002, 2)
     assert told(done__ne="false") == (0, 1)
@@ -318,51 +318,45 @@ def test_a_total_that_has_fallen_below_10000_is_exact_again_after_5_seconds(
     assert member.get(TODOS).get_json()["total"] == 3
 
 
-def test_no_request_waits_for_a_total_that_is_asked_for_again_and_again(
-    app: Flask, as_user: AsUser, monotonic: Clock, count_queries: Counter
+def test_while_one_request_counts_anew_the_others_are_told_the_total_that_is_known(
+    app: Flask, as_user: AsUser, monotonic: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     member = as_user()
     add(app, 1, 10_001)
-    assert member.get(TODOS).get_json()["total"] == 10_001
-    for number in range(10_002, 10_007):
-        add(app, 1, 1)
-        assert not counting.refresh()
-        monotonic.seconds += 4
-        assert counting.refresh()
-        assert not counting.refresh()
-        with count_queries() as statements:
-            assert member.get(TODOS).get_json()["total"] == number
-        assert not any("count(" in statement.lower() for statement in statements)
-
-
-def test_a_thread_counts_totals_anew_as_long_as_they_are_asked_for(
-    app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(counting, "SECONDS", 600.0)
-    monkeypatch.setattr(counting, "AHEAD", 599.9)
-    monkeypatch.setattr(counting, "PAUSE", 0.01)
-    member = as_user()
-    add(app, 1, 10_001)
-    assert member.get(TODOS).get_json()["total"] == 10_001
+    totals = [member.get(TODOS).get_json()["total"]]
     add(app, 1, 1)
-    assert any(member.get(TODOS).get_json()["total"] == 10_002 for _ in range(10_000))
-    counting._kept.clear()
-    assert counting._thread
-    counting._thread.join()
+    count_all = counting._count_all
+
+    def ask_meanwhile(*asked: Any) -> int:
+        monkeypatch.setattr(counting, "_count_all", count_all)
+        with ThreadPoolExecutor(1) as pool:
+            totals.append(pool.submit(lambda: member.get(TODOS).get_json()["total"]).result())
+        return count_all(*asked)
+
+    monkeypatch.setattr(counting, "_count_all", ask_meanwhile)
+    monotonic.seconds += 4
+    totals.append(member.get(TODOS).get_json()["total"])
+    assert totals == [10_001, 10_001, 10_002]
 
 
-def test_a_total_that_nobody_asks_for_any_more_is_forgotten(app: Flask, as_user: AsUser, monotonic: Clock) -> None:
+def test_a_total_is_never_older_than_5_seconds_however_long_the_count_took(
+    app: Flask, as_user: AsUser, monotonic: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     member = as_user()
     add(app, 1, 10_001)
-    assert member.get(TODOS).get_json()["total"] == 10_001
-    monotonic.seconds += 4
-    assert counting.refresh()
-    monotonic.seconds += 4
-    assert not counting.refresh()
-    assert len(counting._kept) == 1
-    monotonic.seconds += 1
-    assert not counting.refresh()
-    assert not counting._kept
+    read = counting._read
+
+    def read_slowly(*asked: Any) -> int:
+        found = read(*asked)
+        monotonic.seconds += 3
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(counting, "_read", read_slowly)
+        assert member.get(TODOS).get_json()["total"] == 10_001
+    add(app, 1, 1)
+    monotonic.seconds += 2
+    assert member.get(TODOS).get_json()["total"] == 10_002
 
 
 def test_a_total_is_counted_in_the_first_seconds_of_the_machine_too(as_user: AsUser, monotonic: Clock) -> None:

@@ -83,7 +83,6 @@ def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     writing = {**common, "connect_args": connect_args(read_only=False)}
     reading = {**common, "connect_args": connect_args(read_only=True), "isolation_level": "AUTOCOMMIT"}
-    reading["pool_size"] += 1  # for the thread that keeps totals up
     return {"SQLALCHEMY_DATABASE_URI": url, "SQLALCHEMY_ENGINE_OPTIONS": writing, "SQLALCHEMY_BINDS": {READS: reading}}
 
 

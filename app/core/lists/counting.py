@@ -1,50 +1,43 @@
-"""How many rows a list has: exact up to 10,000, above that up to five seconds old.
+"""How many rows a list has: exact up to 10,000, above that at most five seconds old.
 
-Counting costs what reading costs, and on a large table it costs more than the page. So no more than 10,000 rows are
-counted for a request whose total is not known yet to be larger. A larger one is kept, and as long as it is asked for,
-a thread of the process counts it anew before it is too old: then no request waits for it. Only where that thread
-cannot keep up is a total older than five seconds when it is asked for; the request then counts by itself, since a
-late answer keeps the contract and a stale one does not.
+Counting costs what reading costs, and on a large table more than the page. So no more than 10,000 rows are counted for
+a request whose total is not known to be larger, and a larger total is kept for five seconds.
 """
 
-import logging
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Engine, Select, func, literal_column, select, union_all
-from sqlalchemy.exc import SQLAlchemyError
+from cachetools import TLRUCache
+from sqlalchemy import CompoundSelect, Select, func, literal_column, select, union_all
 
 from app.core.db.base import Parts, Query
-from app.core.db.engines import READS
 from app.core.unit_of_work import execute
 from app.extensions import db
 
-log = logging.getLogger(__name__)
-
 EXACT = 10_000
-SECONDS = 5.0  # that a total may be old, and that it is kept up after it was asked for
-AHEAD = 1.5  # seconds before that, in which it is counted anew
-PAUSE = 0.1  # seconds from one look at what is due to the next
+MAX_AGE = 5.0  # seconds
+RENEWED_AT = 4.0  # seconds, the age at which one request counts anew while the others still use the old total
 CACHE_SIZE = 1_000
 
 
 @dataclass
 class _Total:
-    """A number of rows, how it is counted, and the moments when that began and when it was last asked for."""
+    """A number of rows, the moment when counting them began, and whether a request is counting them anew."""
 
-    engine: Engine
-    statement: Select[int]
     found: int
-    counted: float
-    asked: float
+    began: float
+    is_renewed: bool = False
 
 
-_kept: OrderedDict[Any, _Total] = OrderedDict()
+def _expires_at(_key: Any, total: _Total, now: float) -> float:
+    """Return until when a total is kept; one that is to be exact is not kept at all."""
+    return total.began + MAX_AGE if total.found > EXACT else now
+
+
+_totals: TLRUCache[Any, _Total] = TLRUCache(CACHE_SIZE, _expires_at, timer=lambda: time.monotonic())
 _lock = Lock()
-_thread: Thread | None = None
 
 
 def count(parts: Parts) -> int:
@@ -53,24 +46,33 @@ def count(parts: Parts) -> int:
     Outer joins to another table's key, of which nothing is counted, are left out by the databases themselves.
     """
     key = _key(parts)
-    known = _remembered(key)
-    if known is not None:
-        return known
+    with _lock:
+        known = _totals.get(key)
+        if known and (known.is_renewed or time.monotonic() < known.began + RENEWED_AT):
+            return known.found
+        if known:
+            known.is_renewed = True
     ones: list[Query] = [
         part.with_only_columns(literal_column("1").label("one"), maintain_column_froms=True) for part in parts
     ]
-    found = _read(_number(union_all(*(select(one.limit(EXACT + 1).subquery()) for one in ones))))
-    if found > EXACT:
-        found = _count_and_keep(key, _number(union_all(*ones)))
+    if not known:
+        found = _read(union_all(*(select(one.limit(EXACT + 1).subquery()) for one in ones)))
+        if found <= EXACT:
+            return found
+    return _count_all(key, union_all(*ones))
+
+
+def _count_all(key: Any, rows: CompoundSelect[Any]) -> int:
+    began = time.monotonic()
+    found = _read(rows)
+    with _lock:
+        _totals[key] = _Total(found, began)
     return found
 
 
-def _read(statement: Select[int]) -> int:
+def _read(rows: CompoundSelect[Any]) -> int:
+    statement: Select[int] = select(func.count()).select_from(rows.subquery())
     return execute(statement).scalar() or 0
-
-
-def _number(rows: CompoundSelect[Any]) -> Select[int]:
-    return select(func.count()).select_from(rows.subquery())
 
 
 def _key(parts: Parts) -> Any:
@@ -80,70 +82,3 @@ def _key(parts: Parts) -> Any:
         raise TypeError("the query of a list holds something that SQLAlchemy cannot tell apart")
     values = tuple(repr(parameter.effective_value) for key in keys if key for parameter in key.bindparams)
     return db.engine.url, tuple(key.key for key in keys if key), values
-
-
-def _remembered(key: Any) -> int | None:
-    now = time.monotonic()
-    with _lock:
-        total = _kept.get(key)
-        if total is None or now - total.counted >= SECONDS:
-            return None
-        total.asked = now
-        return total.found
-
-
-def _count_and_keep(key: Any, statement: Select[int]) -> int:
-    began = time.monotonic()
-    found = _read(statement)
-    with _lock:
-        _kept[key] = _Total(db.engines[READS], statement, found, began, began)
-        _kept.move_to_end(key)
-        while len(_kept) > CACHE_SIZE:
-            _kept.popitem(last=False)
-    _keep_up()
-    return found
-
-
-def _keep_up() -> None:
-    """Start the thread, unless it runs; a process that was forked has none."""
-    global _thread
-    with _lock:
-        if _thread is None or not _thread.is_alive():
-            _thread = Thread(target=_work, name="totals", daemon=True)
-            _thread.start()
-
-
-def _work() -> None:
-    """Count anew what is due, one after another, until nothing is asked for any more."""
-    while _kept:
-        if not refresh():
-            time.sleep(PAUSE)
-
-
-def refresh() -> bool:
-    """Count the oldest total anew if it is due; return whether it was. What nobody asks for is forgotten."""
-    now = time.monotonic()
-    with _lock:
-        for key in [key for key, total in _kept.items() if now - max(total.asked, total.counted) >= SECONDS]:
-            del _kept[key]
-        asked_for = [(key, total) for key, total in _kept.items() if now - total.asked < SECONDS]
-    due = [(key, total) for key, total in asked_for if now - total.counted >= SECONDS - AHEAD]
-    if not due:
-        return False
-    key, oldest = min(due, key=lambda item: item[1].counted)
-    found = _counted_anew(oldest)
-    with _lock:
-        if found > EXACT:
-            oldest.found, oldest.counted = found, now
-        else:
-            _kept.pop(key, None)  # It is to be exact again, or the next request is to meet the error.
-    return True
-
-
-def _counted_anew(total: _Total) -> int:
-    try:
-        with total.engine.connect() as connection:
-            return connection.scalar(total.statement) or 0
-    except SQLAlchemyError as error:
-        log.warning("A total could not be counted: %s", type(error).__name__)
-        return 0
