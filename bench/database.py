@@ -45,13 +45,12 @@ class Database:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What Agora needs to be told in production; and that nobody is sent away for asking too often."""
+        """What Agora needs to be told in production."""
         return {
             "FLASK_ENV": "production",
             "DATABASE_URL": self.dsn,
             "SECRET_KEY": self.secrets.key,
             "JWT_SECRET_KEY": self.secrets.jwt,
-            "RATELIMIT_ENABLED": "0",
             "BROKER_URL": self.broker,
             "WEB_CONCURRENCY": "2",
             "WEB_THREADS": "4",

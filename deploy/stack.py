@@ -42,11 +42,11 @@ def free_port() -> int:
 class Stack:
     """All processes by name, while a ``with`` block lasts: postgres, redis, web1, web2, worker, scheduler and nginx.
 
-    ``port`` is Nginx's, by default a free one; ``settings`` are Agora's. ``url`` is where it is served, ``environment``
+    ``port`` is Nginx's, by default a free one. ``url`` is where it is served, ``environment``
     what its programs are told, ``folder`` where the logs and the data are; it is removed at the end.
     """
 
-    def __init__(self, port: int | None = None, *, webs: int = 2, **settings: str) -> None:
+    def __init__(self, port: int | None = None, *, webs: int = 2) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="agora-stack-"))
@@ -56,7 +56,7 @@ class Stack:
         self.web_hosts = dict.fromkeys(self.web_ports, "127.0.0.1")
         self.database_url = f"postgresql+psycopg2://agora@/agora?host={self.folder / 'postgres'}"
         self.libpq_url = self.database_url.replace("+psycopg2", "")
-        self.environment = self._environment() | settings
+        self.environment = self._environment()
         self.processes: dict[str, Process] = {}
 
     def _environment(self) -> dict[str, str]:

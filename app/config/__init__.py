@@ -53,7 +53,6 @@ TESTING: dict[str, Any] = {
     "JWT_SECRET_KEY": "only-for-tests-9876543210-hgfedcba",
     "PASSWORD_HASH_MEMORY": 8,
     "PASSWORD_HASH_PASSES": 1,
-    "RATELIMIT_ENABLED": False,
     "LOG_LEVEL": "ERROR",
 }
 

@@ -88,7 +88,6 @@ SETTINGS = (
     Setting("SENTRY_DSN", "", "Where Sentry is told of errors. Needs the package category sentry.", sentry_dsn),
     Setting("SQLALCHEMY_ECHO", False, "Log every SQL statement.", flag),
     Setting("CORS_ORIGINS", [], "Origins whose pages may call the API, separated by commas.", origins),
-    Setting("RATELIMIT_ENABLED", True, "Limit how often a caller may try what invites guessing.", flag),
     Setting("JWT_ACCESS_TOKEN_EXPIRES", 3600, "Seconds that an access token lives.", number(1, 86400)),
     Setting(
         "JWT_REFRESH_TOKEN_EXPIRES",

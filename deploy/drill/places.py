@@ -85,7 +85,7 @@ class Ground(Stack):
         self.missing: list[str] = []
         self.network: Namespace | None = None
         self.disk: Disk | None = None
-        super().__init__(RATELIMIT_ENABLED="false")
+        super().__init__()
         try:
             self.network = Namespace()
             self.web_hosts["web2"] = self.network.address

@@ -1,7 +1,9 @@
 """Settings: where they come from, and what production refuses."""
 
+import ast
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,28 @@ def as_text(default: Any) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return ",".join(default) if isinstance(default, list) else str(default)
+
+
+def test_every_setting_is_read_outside_of_the_settings(project: Path) -> None:
+    """By the app or by Gunicorn; what only the tests need, by them."""
+    app = project / "app"
+    files = [path for path in app.rglob("*.py") if not path.is_relative_to(app / "config")]
+    read = names_read([*files, project / "gunicorn.conf.py"])
+    read |= {name for name in names_read((project / "tests").rglob("*.py")) if name.startswith("TEST_")}
+    assert {setting.name for setting in SETTINGS} - read == set()
+
+
+def names_read(paths: Iterable[Path]) -> set[str]:
+    """The texts by which something is looked up, as ``config["NAME"]`` or ``config.get("NAME")``."""
+    names: set[str] = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Subscript(slice=ast.Constant(value=str(name)), ctx=ast.Load()):
+                    names.add(name)
+                case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str(name)), *_]):
+                    names.add(name)
+    return names
 
 
 def test_every_setting_is_in_the_readme(project: Path) -> None:

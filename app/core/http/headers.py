@@ -31,9 +31,6 @@ EXPOSED = [
     "Retry-After",
     "WWW-Authenticate",
     "X-Request-ID",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
     "Idempotent-Replayed",
     "Dry-Run",
 ]
