@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 from app.core.caller import Caller
 from app.core.clients import mail
 from app.core.db.base import Query, Record
-from app.core.errors import NotFound
+from app.core.rows import apply_changes, one_locked, one_or_not_found
 from app.extensions import db
 from app.jobs.models import QUEUED, Job
 from app.jobs.service import enqueue
@@ -69,26 +69,19 @@ def list_notifications(caller: Caller) -> Query:
 
 def get_notification(caller: Caller, notification_id: int) -> dict[str, Any]:
     """Return one of the caller's notifications. Raises NotFound."""
-    found = db.session.execute(list_notifications(caller).where(Notification.id == notification_id)).one_or_none()
-    if found is None:
-        raise NotFound
-    return shown(found)
+    return shown(one_or_not_found(list_notifications(caller).where(Notification.id == notification_id)))
 
 
 def own_notification(caller: Caller, notification_id: int) -> Notification:
     """Return one of the caller's notifications, locked, to be changed. Raises NotFound."""
-    own = select(Notification).where(Notification.id == notification_id, Notification.user_id == caller.member_id)
-    notification = db.session.scalars(own.with_for_update()).one_or_none()
-    if notification is None:
-        raise NotFound
-    return notification
+    own = Notification.id == notification_id, Notification.user_id == caller.member_id
+    return one_locked(select(Notification).where(*own))
 
 
-def update_notification(caller: Caller, notification: Notification, **changes: Any) -> dict[str, Any]:
-    """Note whether the member has seen it."""
-    for name, value in changes.items():
-        setattr(notification, name, value)
-    db.session.flush()
+def update_notification(caller: Caller, notification: Notification, *, read: bool | None = None) -> dict[str, Any]:
+    """Mark a notification as seen or not seen, and return it; without ``read`` nothing changes."""
+    if read is not None:
+        apply_changes(notification, {"read": read})
     return get_notification(caller, notification.id)
 
 

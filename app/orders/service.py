@@ -15,6 +15,7 @@ from app.core.background import outbox
 from app.core.caller import Caller
 from app.core.db.base import Parts, Record, where_either
 from app.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from app.core.rows import one_or_not_found
 from app.extensions import db
 from app.orders.events import OrderCancelled, OrderCompleted, OrderEvent, OrderPlaced
 from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
@@ -56,8 +57,8 @@ def with_lines(orders: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[
 
 def get_order(caller: Caller, order_id: int) -> dict[str, Any]:
     """Return an order with its lines. Raises NotFound for one that is not the caller's."""
-    order = db.session.execute(select(*SHOWN).where(Order.id == order_id)).one_or_none()
-    if order is None or caller.id not in (order.buyer_id, order.seller_id):
+    order = one_or_not_found(select(*SHOWN).where(Order.id == order_id))
+    if caller.id not in (order.buyer_id, order.seller_id):
         raise NotFound
     return with_lines([order], {})[0]
 

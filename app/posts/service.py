@@ -1,14 +1,14 @@
 """The rules of posts."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import bindparam, delete, insert, or_, select
 
 from app.core.caller import ANONYMOUS, Caller
 from app.core.db.base import Query, Record, table_of
 from app.core.db.prepared import prepared
-from app.core.errors import NotFound
+from app.core.rows import apply_changes, one_or_not_found
 from app.core.unit_of_work import execute
 from app.extensions import db
 from app.posts.models import Post
@@ -24,6 +24,14 @@ PUBLIC = prepared(ALL.where(Post.is_hidden.is_(False)))
 ANY_POST = prepared(ALL.where(Post.id == bindparam("post_id")))
 SEEN_POST = prepared(ANY_POST.where(or_(Post.is_hidden.is_(False), Post.user_id == bindparam("caller_id"))))
 NEW_POST = prepared(insert(table_of(Post)).returning(*(table_of(Post).c[column.key] for column in OWN)))
+
+
+class PostChanges(TypedDict, total=False):
+    """The fields of a post that its author or a moderator may change."""
+
+    title: str
+    content: str
+    is_hidden: bool
 
 
 def list_posts(caller: Caller) -> Query:
@@ -44,16 +52,15 @@ def list_posts_of(caller: Caller, user_id: int) -> Query:
 def get_post(caller: Caller, post_id: int) -> Record:
     """Return a post. Raises NotFound for one that ``caller`` may not see."""
     query = ANY_POST if caller.may(MODERATE) else SEEN_POST
-    post = execute(query, {"post_id": post_id, "caller_id": caller.id}).one_or_none()
-    if post is None:
-        raise NotFound
-    return post
+    return one_or_not_found(query, {"post_id": post_id, "caller_id": caller.id})
 
 
-def create_post(caller: Caller, **fields: Any) -> Mapping[str, Any]:
-    """Write a post. Raises Forbidden where one who is no moderator sends ``is_hidden``."""
-    _demand_moderator_to_hide(caller, fields)
-    post = execute(NEW_POST, {"user_id": caller.member_id, **fields}).mappings().one()
+def create_post(caller: Caller, *, title: str, content: str, is_hidden: bool | None = None) -> Mapping[str, Any]:
+    """Create a post of the caller's, and return it. Raises Forbidden where a non-moderator sends ``is_hidden``."""
+    if is_hidden is not None:
+        caller.demand(MODERATE)
+    values = {"user_id": caller.member_id, "title": title, "content": content, "is_hidden": bool(is_hidden)}
+    post = execute(NEW_POST, values).mappings().one()
     return {**post, "author": caller.name}
 
 
@@ -64,23 +71,17 @@ def changeable_post(caller: Caller, post_id: int) -> Post:
     return db.session.get_one(Post, post_id, with_for_update=True)
 
 
-def update_post(caller: Caller, post: Post, **changes: Any) -> Record:
-    """Change a post; what is absent stays. Raises Forbidden where one who is no moderator sends ``is_hidden``."""
-    _demand_moderator_to_hide(caller, changes)
-    for name, value in changes.items():
-        setattr(post, name, value)
-    db.session.flush()
+def update_post(caller: Caller, post: Post, **changes: Unpack[PostChanges]) -> Record:
+    """Change a post and return it; what is absent stays. Raises Forbidden where a non-moderator sends ``is_hidden``."""
+    if "is_hidden" in changes:
+        caller.demand(MODERATE)
+    apply_changes(post, changes)
     return get_post(caller, post.id)
 
 
 def delete_post(post: Post) -> None:
     """Delete a post."""
     db.session.delete(post)
-
-
-def _demand_moderator_to_hide(caller: Caller, fields: dict[str, Any]) -> None:
-    if "is_hidden" in fields:
-        caller.demand(MODERATE)
 
 
 def erase_posts(user: User) -> None:

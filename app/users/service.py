@@ -1,6 +1,7 @@
 """The rules of accounts."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import insert, select
 
@@ -10,6 +11,7 @@ from app.core.db.base import Query, Record
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.hooks import Hook
 from app.core.http import idempotency
+from app.core.rows import apply_changes, one_or_not_found
 from app.core.unit_of_work import is_writing
 from app.extensions import db
 from app.users.models import DELETED_NAME, User, email_key
@@ -33,6 +35,16 @@ SHOWN = (
 )
 
 
+class UserChanges(TypedDict, total=False):
+    """The fields of a member that can be changed: ``role`` and ``is_active`` by admins alone."""
+
+    name: str
+    email: str
+    notify_by_email: bool
+    role: str
+    is_active: bool
+
+
 def list_users(caller: Caller) -> Query:
     """Return the query of the members that ``caller`` may see: the active ones, admins see all."""
     query = select(*SHOWN).where(User.deleted_at.is_(None))
@@ -41,19 +53,16 @@ def list_users(caller: Caller) -> Query:
 
 def get_user(caller: Caller, user_id: int) -> Record:
     """Return a member. Raises NotFound for one that ``caller`` may not see."""
-    user = db.session.execute(list_users(caller).where(User.id == user_id)).one_or_none()
-    if user is None:
-        raise NotFound
-    return user
+    return one_or_not_found(list_users(caller).where(User.id == user_id))
 
 
 def with_hashed_password(_caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
-    """Replace the password of a sign-up by its hash."""
-    return {"password_hash": hash_password(fields.pop("password")), **fields}
+    """Return the fields of a sign-up with the hash of its password in place of the password."""
+    return {"email": fields["email"], "name": fields["name"], "password_hash": hash_password(fields["password"])}
 
 
 def create_user(*, email: str, name: str, password_hash: str, role: str = "member") -> Record:
-    """Make an account. A taken address breaks a constraint, which tells so."""
+    """Create an account, and return it. A taken address violates a constraint, which answers 409 ``email_taken``."""
     new = insert(User).values(
         email=email, email_key=email_key(email), name=name, password_hash=password_hash, role=role
     )
@@ -61,9 +70,10 @@ def create_user(*, email: str, name: str, password_hash: str, role: str = "membe
 
 
 def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> dict[str, Any]:
-    """Check, before the transaction, that ``caller`` may make these changes: rights first, then the slow password.
+    """Return the changes without ``current_password``, once ``caller`` may make them. Runs before the transaction.
 
-    One's own address changes only with the current password beside it.
+    Rights are checked first, then the slow password: one's own address changes only with the current password beside
+    it. Raises Forbidden or ValidationFailed.
     """
     password = changes.pop("current_password", None)
     _demand_admin(caller, changes)
@@ -84,15 +94,13 @@ def changeable_user(caller: Caller, user_id: int) -> int:
     return user_id
 
 
-def update_user(caller: Caller, user_id: int, **changes: Any) -> Record:
-    """Change a member's fields; what is absent stays. Raises Forbidden, or Conflict for the last admin."""
+def update_user(caller: Caller, user_id: int, **changes: Unpack[UserChanges]) -> Record:
+    """Change a member, and return it; what is absent stays. Raises Forbidden, or Conflict for the last admin."""
     _demand_admin(caller, changes)
     user = _locked(user_id, demoting=changes.get("role", "admin") != "admin" or changes.get("is_active") is False)
     if "email" in changes and changes["email"] != user.email:
-        changes |= {"email_key": email_key(changes["email"]), "email_verified": False}
-    for name, value in changes.items():
-        setattr(user, name, value)
-    db.session.flush()
+        user.email_key, user.email_verified = email_key(changes["email"]), False
+    apply_changes(user, changes)
     return get_user(caller, user_id)
 
 
@@ -108,7 +116,7 @@ def delete_user(user_id: int) -> None:
     user.deleted_at = clock.now()
 
 
-def _demand_admin(caller: Caller, changes: dict[str, Any]) -> None:
+def _demand_admin(caller: Caller, changes: Mapping[str, Any]) -> None:
     if changes.keys() & {"role", "is_active"}:
         caller.demand(MANAGE)
 
@@ -119,9 +127,10 @@ def _credentials(user_id: int) -> tuple[str | None, str | None]:
 
 
 def _locked(user_id: int, *, demoting: bool, deleting: bool = False) -> User:
-    """Return the member to change or delete, locked; with ``demoting``, refuse when no other admin is active.
+    """Return the member to change or delete, locked. Raises NotFound.
 
-    The admins are locked too, in the order of their ids, so that two of them cannot demote each other at once.
+    With ``demoting``, raises Conflict unless another admin is active. The admins are then locked too, in the order of
+    their ids, so that two of them cannot demote each other at once.
     """
     if demoting:
         active_admins = select(User.id).where(User.role == "admin", User.is_active).order_by(User.id)

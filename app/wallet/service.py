@@ -10,7 +10,7 @@ from app.core.caller import Caller
 from app.core.db.base import Parts, Query, Record, where_either
 from app.core.db.prepared import prepared
 from app.core.errors import Conflict, NotFound, ValidationFailed
-from app.core.unit_of_work import execute
+from app.core.rows import one_or_not_found
 from app.extensions import db
 from app.users.models import User
 from app.wallet.events import TransferReceived
@@ -41,9 +41,7 @@ ALL = select(*SHOWN).outerjoin(Memo, Memo.transfer_id == Transfer.id)
 
 def get_wallet(user_id: int) -> dict[str, Any]:
     """Return a member's balance; zero before any movement. Raises NotFound for an unknown member."""
-    wallet = execute(WALLET, {"user_id": user_id}).one_or_none()
-    if wallet is None:
-        raise NotFound
+    wallet = one_or_not_found(WALLET, {"user_id": user_id})
     currency = current_app.config["CURRENCY"]
     return {
         "user_id": wallet.id,
@@ -91,8 +89,8 @@ def list_transfers(caller: Caller) -> Query | Parts:
 
 def get_transfer(caller: Caller, transfer_id: int) -> Record:
     """Return a transfer. Raises NotFound for one that ``caller`` may not see."""
-    transfer = db.session.execute(ALL.where(Transfer.id == transfer_id)).one_or_none()
-    if transfer is None or not (caller.may(AUDIT) or caller.id in (transfer.sender_id, transfer.receiver_id)):
+    transfer = one_or_not_found(ALL.where(Transfer.id == transfer_id))
+    if not (caller.may(AUDIT) or caller.id in (transfer.sender_id, transfer.receiver_id)):
         raise NotFound
     return transfer
 
