@@ -42,11 +42,11 @@ def free_port() -> int:
 class Stack:
     """All processes by name, while a ``with`` block lasts: postgres, redis, web1, web2, worker, scheduler and nginx.
 
-    ``port`` is Nginx's, by default a free one. ``url`` is where it is served, ``environment``
-    what its programs are told, ``folder`` where the logs and the data are; it is removed at the end.
+    ``port`` is Nginx's, by default a free one; ``database`` is postgresql or sqlite. ``url`` is where it is served, ``environment`` what its programs are told, ``folder`` where the logs and the data are; it is
+    removed at the end.
     """
 
-    def __init__(self, port: int | None = None, *, webs: int = 2) -> None:
+    def __init__(self, port: int | None = None, *, webs: int = 2, database: str = "postgresql") -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="agora-stack-"))
@@ -54,7 +54,11 @@ class Stack:
         self.files = self.folder / "files"
         self.web_ports = {f"web{number}": free_port() for number in range(1, webs + 1)}
         self.web_hosts = dict.fromkeys(self.web_ports, "127.0.0.1")
-        self.database_url = f"postgresql+psycopg2://agora@/agora?host={self.folder / 'postgres'}"
+        self.database_url = (
+            f"sqlite:///{self.folder / 'agora.db'}"
+            if database == "sqlite"
+            else f"postgresql+psycopg2://agora@/agora?host={self.folder / 'postgres'}"
+        )
         self.libpq_url = self.database_url.replace("+psycopg2", "")
         self.environment = self._environment()
         self.processes: dict[str, Process] = {}
@@ -85,9 +89,10 @@ class Stack:
 
     def _start(self) -> None:
         """Start all in the order in which they need each other."""
-        wait_for_file(self._add(servers.postgres(self.folder)), self.folder / "postgres" / ".s.PGSQL.5432")
+        if self.database_url.startswith("postgresql"):
+            wait_for_file(self._add(servers.postgres(self.folder)), self.folder / "postgres" / ".s.PGSQL.5432")
+            self._create_database()
         wait_for_file(self._add(servers.redis(self.folder)), self.folder / "redis" / "socket")
-        self._create_database()
         self.run("flask", "--app", "wsgi", "db", "upgrade")
         for name in self.web_ports:
             self._add(self._web(name))

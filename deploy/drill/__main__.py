@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import requests
 
-from deploy.drill import books, report
+from deploy.drill import books, report, siege
 from deploy.drill.books import Finding
 from deploy.drill.clients import PASSWORD, PATIENCE, Attempt, Load
 from deploy.drill.faults import FAULTS, Fault
+from deploy.drill.hostile import ATTACKS, Attack
 from deploy.drill.places import Ground
 from deploy.drill.report import RECOVERS_WITHIN, SETTLED, Period, Row, row_of
 
@@ -26,28 +27,37 @@ TREASURER = {"email": "treasurer@example.com", "password": PASSWORD}
 def main() -> None:
     """Break one thing after the other, and end with status 1 if something was not as it must be."""
     parser = argparse.ArgumentParser(prog="python -m deploy.drill", description=__doc__)
-    names = ", ".join(fault.name for fault in FAULTS)
-    parser.add_argument("--only", default="", help=f"faults, separated by commas, of: {names}")
+    names = ", ".join(each.name for each in (*FAULTS, *ATTACKS))
+    parser.add_argument("--only", default="", help=f"faults and attacks, separated by commas, of: {names}")
     parser.add_argument("--publish", action="store_true", help="write the table into the README")
     options = parser.parse_args()
-    chosen = _chosen(options.only)
+    faults, attacks = _chosen(options.only)
+    rows, missing, found = _faults(faults) if faults else ([], [], [])
+    outcomes = siege.besiege(attacks)
+    if options.publish:
+        report.publish(rows, missing, found, outcomes)
+    verdicts = [row.verdict for row in rows] + [outcome.verdict for outcome in outcomes]
+    if any(verdict != "well" for verdict in verdicts) or not all(one.holds for one in found):
+        sys.exit("The drill has found something wrong.")
+
+
+def _faults(chosen: Sequence[Fault]) -> tuple[list[Row], list[tuple[Fault, str]], list[Finding]]:
     with Ground() as ground:
         missing = [(fault, why) for fault in chosen if (why := fault.missing(ground)) is not None]
         absent = {fault for fault, _ in missing}
         rows, found = drill(ground, [fault for fault in chosen if fault not in absent])
     print(f"\n{report.table(rows, missing)}\n{report.findings(found)}")
-    if options.publish:
-        report.publish(rows, missing, found)
-    if any(row.verdict != "well" for row in rows) or not all(one.holds for one in found):
-        sys.exit("The drill has found something wrong.")
+    return rows, missing, found
 
 
-def _chosen(names: str) -> list[Fault]:
-    by_name = {fault.name: fault for fault in FAULTS}
-    unknown = [name for name in names.split(",") if name and name not in by_name]
-    if unknown:
-        sys.exit(f"Error: there is no fault {', '.join(unknown)}. There are: {', '.join(by_name)}")
-    return [by_name[name] for name in names.split(",") if name] or list(FAULTS)
+def _chosen(names: str) -> tuple[list[Fault], list[Attack]]:
+    """Return the faults and the attacks that were asked for; without a name, all."""
+    wanted = {name for name in names.split(",") if name}
+    known = {each.name for each in (*FAULTS, *ATTACKS)}
+    if wanted - known:
+        sys.exit(f"Error: there is no {', '.join(sorted(wanted - known))}. There are: {', '.join(sorted(known))}")
+    wanted = wanted or known
+    return [fault for fault in FAULTS if fault.name in wanted], [attack for attack in ATTACKS if attack.name in wanted]
 
 
 def drill(ground: Ground, faults: Sequence[Fault]) -> tuple[list[Row], list[Finding]]:

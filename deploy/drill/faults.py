@@ -10,6 +10,7 @@ from pathlib import Path
 from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP
 
 import psycopg2
+import redis
 
 from deploy.drill.places import Ground
 from deploy.stack import Stack
@@ -157,6 +158,17 @@ def slow_clients(ground: Ground) -> None:
             time.sleep(1)
 
 
+def make_read_only(ground: Ground) -> None:
+    """Make Redis the replica of a server that is not there: it answers READONLY to every write."""
+    broker = redis.Redis(unix_socket_path=str(ground.folder / "redis" / "socket"))
+    broker.replicaof("127.0.0.1", 1)
+    try:
+        time.sleep(WINDOW)
+    finally:
+        broker.replicaof("NO", "ONE")
+        broker.close()
+
+
 def reload(ground: Ground) -> None:
     """Have both web instances replace their workers."""
     for name in ground.web_ports:
@@ -192,6 +204,7 @@ def _no_disk(ground: Ground) -> str | None:
 FAULTS = (
     Fault("web-worker", "a Gunicorn worker is killed", kill_child("web1")),
     Fault("web", "a Gunicorn is killed with its workers", kill_all("web1")),
+    Fault("web-master", "the first process of a Gunicorn is killed alone", kill("web1")),
     Fault("job", "a child of the Celery worker is killed", kill_child("worker"), harmless=True),
     Fault("worker", "the Celery worker is killed", kill_all("worker"), harmless=True),
     Fault("backend", "a PostgreSQL backend is killed", kill_backend),
@@ -204,6 +217,7 @@ FAULTS = (
     Fault("cut-off", "a web host is cut off", cut_off, missing=_no_network),
     Fault("disk", "the disk of the files is full", fill_disk, missing=_no_disk),
     Fault("connections", "PostgreSQL has no connection left", take_connections),
+    Fault("read-only-redis", "Redis takes no writes, as while it fails over", make_read_only, harmless=True),
     Fault("slow", f"{SLOW_CLIENTS} slow clients", slow_clients, harmless=True),
     Fault("reload", "both Gunicorns are told to reload (HUP)", reload, harmless=True),
     Fault("restart", "both Gunicorns are restarted, one by one", restart, harmless=True),

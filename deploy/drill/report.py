@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.config import ROOT
 from app.core import clock
+from deploy.drill import siege
 from deploy.drill.books import Finding
 from deploy.drill.clients import Attempt
 from deploy.drill.faults import Fault
@@ -96,11 +97,16 @@ def findings(found: Sequence[Finding]) -> str:
     return "".join(f"- {one.invariant}: {'yes' if one.holds else '**NO**'}. {one.found}\n" for one in found)
 
 
-def publish(rows: Sequence[Row], missing: Sequence[tuple[Fault, str]], found: Sequence[Finding]) -> None:
-    """Put table and invariants into the README."""
+def publish(
+    rows: Sequence[Row],
+    missing: Sequence[tuple[Fault, str]],
+    found: Sequence[Finding],
+    outcomes: Sequence[siege.Outcome],
+) -> None:
+    """Put the tables and the invariants into the README."""
     before, _, rest = README.read_text().partition(BEGIN)
     if not rest:
         raise RuntimeError(f"{README} has no {BEGIN}")
     when = f"Measured on {clock.now().date().isoformat()}, on {os.cpu_count()} cores that the clients shared.\n"
-    inner = f"{when}\n{table(rows, missing)}\n{findings(found)}\n"
+    inner = f"{when}\n{table(rows, missing)}\n{findings(found)}\n{siege.table(outcomes)}\n"
     README.write_text(f"{before}{BEGIN}\n{inner}{END}{rest.partition(END)[2]}")

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from deploy.drill import report
 from deploy.drill.clients import Attempt, problem_of
 from deploy.drill.faults import FAULTS, Fault
+from deploy.drill.hostile import ATTACKS
 from deploy.drill.places import Disk
 from deploy.drill.report import Period, row_of
+from deploy.drill.siege import MEMORY, Outcome
 
 # From second 100 to 106; the next begins at 113.
 BREAKS = Fault("f", "something breaks", lambda _ground: None)
@@ -72,4 +75,31 @@ def test_without_root_no_disk_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_the_names_of_the_faults_are_different() -> None:
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    names = [each.name for each in (*FAULTS, *ATTACKS)]
+    assert len(set(names)) == len(names)
+
+
+CALM = {"web": 100 << 20, "worker": 100 << 20}
+
+
+@pytest.mark.parametrize(
+    ("slowest", "failed", "memory", "found", "said"),
+    [
+        (0.9, 0, CALM, (), "well"),
+        (1.1, 0, CALM, (), "reads wait"),
+        (0.1, 1, CALM, (), "reads fail"),
+        (0.1, 0, {**CALM, "worker": 1025 << 20}, (), "memory of worker"),
+        (0.1, 0, CALM, ("a transfer: 500",), "a transfer: 500"),
+    ],
+)
+def test_an_attack_is_judged_by_what_it_costs_others(
+    slowest: float, failed: int, memory: dict[str, int], found: tuple[str, ...], said: str
+) -> None:
+    assert Outcome(ATTACKS[0], "sqlite", slowest, failed, memory, found).verdict == said
+
+
+def test_the_memory_that_an_attack_may_take_is_that_of_the_containers(project: Path) -> None:
+    services = yaml.safe_load((project / "docker-compose.yml").read_text())["services"]
+    units = {"m": 1 << 20, "g": 1 << 30}
+    limits = {name: services[name]["mem_limit"] for name in MEMORY}
+    assert {name: int(limit[:-1]) * units[limit[-1]] for name, limit in limits.items()} == MEMORY
