@@ -91,8 +91,9 @@ class Stack:
         """Start all in the order in which they need each other."""
         if self.database_url.startswith("postgresql"):
             wait_for_file(self._add(servers.postgres(self.folder)), self.folder / "postgres" / ".s.PGSQL.5432")
-            self._create_database()
         wait_for_file(self._add(servers.redis(self.folder)), self.folder / "redis" / "socket")
+        if self.database_url.startswith("postgresql"):
+            self._create_database()
         self.run("flask", "--app", "wsgi", "db", "upgrade")
         for name in self.web_ports:
             self._add(self._web(name))
