@@ -42,8 +42,8 @@ def free_port() -> int:
 class Stack:
     """All processes by name, while a ``with`` block lasts: postgres, redis, web1, web2, worker, scheduler and nginx.
 
-    ``port`` is Nginx's, by default a free one; ``database`` is postgresql or sqlite. ``url`` is where it is served, ``environment`` what its programs are told, ``folder`` where the logs and the data are; it is
-    removed at the end.
+    ``port`` is Nginx's, by default a free one; ``database`` is postgresql or sqlite. ``url`` is where it is served,
+    ``environment`` what its programs are told, ``folder`` where the logs and the data are; it is removed at the end.
     """
 
     def __init__(self, port: int | None = None, *, webs: int = 2, database: str = "postgresql") -> None:
