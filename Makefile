@@ -13,7 +13,7 @@ PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_E
 export FLASK_SKIP_DOTENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check stack stack-test drill bench lock clean
+.PHONY: help run test test-fast check format lint stack stack-test drill bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,9 +29,17 @@ test: $(VENV)/.installed-dev check ## Run the tests on SQLite and on PostgreSQL,
 	@$(BIN)/python -m pytest -n auto --database=postgresql
 	@echo "==> All is well"
 
-check: $(VENV)/.installed-dev ## Lint, format, types, import direction, lock file
+test-fast: $(VENV)/.installed-dev ## Run the quick tests on SQLite: less than a minute
+	@$(BIN)/python -m pytest -n auto --database=sqlite -m "not slow"
+
+check: $(VENV)/.installed-dev lint ## Lint, format, types, import direction, declared packages, lock file
 	@echo "==> Lock file"
 	@$(PIPENV) verify
+	@echo "==> Dockerfile and Compose"
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+lint: $(VENV)/.installed-dev ## Lint, format, types, import direction, declared packages
 	@echo "==> Lint and format"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -39,9 +47,10 @@ check: $(VENV)/.installed-dev ## Lint, format, types, import direction, lock fil
 	@$(BIN)/mypy
 	@echo "==> Import direction"
 	@$(BIN)/lint-imports
-	@echo "==> Dockerfile and Compose"
-	@$(BIN)/hadolint Dockerfile
-	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: $(VENV)/.installed-dev ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
 
 stack: $(VENV)/.installed ## Run it as in production, behind Nginx, at STACK_PORT (8080); needs Debian's nginx-light
 	@exec $(BIN)/python -m deploy.stack --port $(or $(STACK_PORT),8080)

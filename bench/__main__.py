@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=8, help="how many clients at once")
     parser.add_argument("--posts", type=int, default=Size.posts, help="how many posts there are")
     parser.add_argument("--requests", type=int, default=200_000, help="of load: requests between the two weighings")
-    parser.add_argument("--publish", action="store_true", help="write the result into the README")
+    parser.add_argument("--publish", action="store_true", help="write the result into docs/benchmarks.md")
     options = parser.parse_args()
     match options.what:
         case "growth":

@@ -1,4 +1,4 @@
-"""What was found: raw as JSON, a table in Markdown, a plot, and the README's part between two markers."""
+"""What was found: raw as JSON, a table in Markdown, a plot, and the part of docs/benchmarks.md between two markers."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from bench.run import Plan, Samples
 from bench.work import BY_NAME, Work
 
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 Result: TypeAlias = dict[str, Any]
 
@@ -141,14 +141,14 @@ def _asides(result: Result) -> list[str]:
 
 
 def publish() -> None:
-    """Put the newest result into the README, and keep its figures and its plot beside it."""
+    """Put the newest result into docs/benchmarks.md, and keep its figures and its plot in results/."""
     from bench.plot import draw  # Matplotlib takes a second to load, and only this needs it.
 
     newest = max(RESULTS.glob("compare-*.json"))
     result = json.loads(newest.read_text())
     (RESULTS / "latest.json").write_text(newest.read_text())
     draw(result, RESULTS / "latest.svg")
-    before, _, rest = README.read_text().partition(BEGIN)
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}\n{markdown(result)}{END}{after}")
-    print("==> Written: README.md, bench/results/latest.json, bench/results/latest.svg")
+    PAGE.write_text(f"{before}{BEGIN}\n{markdown(result)}{END}{after}")
+    print("==> Written: docs/benchmarks.md, bench/results/latest.json, bench/results/latest.svg")

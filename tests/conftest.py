@@ -35,9 +35,27 @@ AsUser = Callable[..., CheckedClient]
 Counter = Callable[[], Any]
 
 
-def pytest_configure() -> None:
+# What starts processes, waits for time limits or tries thousands of inputs: left out of `make test-fast`.
+SLOW = {
+    *("test_running.py", "test_readme.py", "test_processes.py", "test_bell.py"),
+    *("test_schemathesis.py", "test_input.py", "test_plans.py", "test_races.py", "test_headers.py"),
+    *("test_lists.py", "test_filters.py", "test_cursors.py", "test_conditional.py", "test_idempotency.py"),
+    *("test_thumbnails.py", "test_upload.py", "test_streaming.py", "test_storage.py", "test_imports.py"),
+    *("test_pdf.py", "test_content.py", "test_asking.py", "test_mails.py", "test_outgoing.py"),
+    *("test_rates.py", "test_demo_service.py", "test_jobs.py", "test_timetable.py", "test_metrics.py"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let SIGTERM end the tests as Ctrl-C does, so that they stop the servers that they have started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    config.addinivalue_line("markers", "slow: left out of `make test-fast`")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker("slow")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,9 +1,8 @@
-"""The real thing: the commands of the README, on a real Gunicorn, in a checkout of its own."""
+"""The real thing: the commands of the docs, on a real Gunicorn, in a checkout of its own."""
 
 import http.client
 import json
 import os
-import re
 import runpy
 import shutil
 import signal
@@ -146,22 +145,6 @@ def _stopped(checkout: Checkout) -> Iterator[Checkout]:
         if process.poll() is None:
             process.terminate()
             process.wait(30)
-
-
-def test_a_first_session_goes_as_the_readme_prints_it(checkout: Checkout, project: Path) -> None:
-    assert checkout.run("flask", "prepare").returncode == 0
-    process = checkout.serve()
-    printed = re.search(r"## A first session.*?```sh\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
-    assert printed
-    script = printed[1].replace("http://127.0.0.1:8000", checkout.base)
-    if not shutil.which("curl"):
-        script = f"curl() {{ '{sys.executable}' '{project / 'tests' / 'curl.py'}' \"$@\"; }}\n{script}"
-    session = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
-    answers = [json.loads(line) for line in session.stdout.splitlines()]
-    assert answers[0]["email"] == "me@example.com"
-    assert answers[1]["title"] == "Hello"
-    assert (len(answers[2]["posts"]), answers[2]["posts"][0]) == (2, answers[1])
-    assert "Documentation" in checkout.stop(process)
 
 
 def test_prepare_fills_an_empty_development_database_once(checkout: Checkout) -> None:

@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.drill", description=__doc__)
     names = ", ".join(each.name for each in (*FAULTS, *ATTACKS))
     parser.add_argument("--only", default="", help=f"faults and attacks, separated by commas, of: {names}")
-    parser.add_argument("--publish", action="store_true", help="write the table into the README")
+    parser.add_argument("--publish", action="store_true", help="write the table into docs/faults.md")
     options = parser.parse_args()
     faults, attacks = _chosen(options.only)
     rows, missing, found = _faults(faults) if faults else ([], [], [])

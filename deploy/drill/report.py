@@ -1,4 +1,4 @@
-"""What was seen in each fault, as a table in Markdown, and the README's part between two markers."""
+"""What was seen in each fault, as a table in Markdown, and the part of docs/faults.md between two markers."""
 
 import os
 from collections import Counter
@@ -12,7 +12,7 @@ from deploy.drill.books import Finding
 from deploy.drill.clients import Attempt
 from deploy.drill.faults import Fault
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "faults.md"
 BEGIN, END = "<!-- drill:begin -->", "<!-- drill:end -->"
 RECOVERS_WITHIN = 5.0  # seconds
 SETTLED = 2.0  # seconds between that and the next fault
@@ -103,10 +103,10 @@ def publish(
     found: Sequence[Finding],
     outcomes: Sequence[siege.Outcome],
 ) -> None:
-    """Put the tables and the invariants into the README."""
-    before, _, rest = README.read_text().partition(BEGIN)
+    """Put the tables and the invariants into docs/faults.md."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     if not rest:
-        raise RuntimeError(f"{README} has no {BEGIN}")
+        raise RuntimeError(f"{PAGE} has no {BEGIN}")
     when = f"Measured on {clock.now().date().isoformat()}, on {os.cpu_count()} cores that the clients shared.\n"
     inner = f"{when}\n{table(rows, missing)}\n{findings(found)}\n{siege.table(outcomes)}\n"
-    README.write_text(f"{before}{BEGIN}\n{inner}{END}{rest.partition(END)[2]}")
+    PAGE.write_text(f"{before}{BEGIN}\n{inner}{END}{rest.partition(END)[2]}")
