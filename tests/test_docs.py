@@ -68,7 +68,8 @@ def test_every_page_is_reached_from_the_readme() -> None:
         reached.add(page)
         links = {(page.parent / link.partition("#")[0]).resolve() for link in LINK.findall(page.read_text())}
         waiting += [link for link in links if link.suffix == ".md" and link.is_file() and link not in reached]
-    assert [names(page) for page in PAGES if page not in reached] == []
+    # The records of decisions are read in the order of their numbers.
+    assert [names(page) for page in PAGES if page not in reached and page.parent.name != "decisions"] == []
 
 
 @each_page

@@ -19,7 +19,7 @@ from app.core.http import conditional, idempotency
 from app.core.http.multipart import receive_file
 from app.core.http.request_body import READING, json_body, read_body
 from app.core.http.responses import json_response, shown_response, without_ids
-from app.core.lists.listing import page_of
+from app.core.lists.page import page_of
 from app.core.parameters import read_parameters
 from app.core.permissions import Access
 from app.core.rest.contract import Contract
