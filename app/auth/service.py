@@ -1,6 +1,7 @@
 """The rules of signing in: sessions live in the database, refresh tokens rotate, and a stolen one is noticed."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from flask import current_app
@@ -8,7 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth import tokens
-from app.auth.models import ADDRESS_LENGTH, AGENT_LENGTH, RefreshToken, Session
+from app.auth.models import AGENT_LENGTH, RefreshToken, Session
 from app.core import clock
 from app.core.caller import Caller
 from app.core.db.base import Query, Record
@@ -86,12 +87,20 @@ def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> 
         user_id=user_id,
         last_used_at=now,
         expires_at=now + timedelta(seconds=current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]),
-        address=address[:ADDRESS_LENGTH],
+        address=_ip_address(address),
         agent="".join(filter(str.isprintable, agent))[:AGENT_LENGTH],
     )
     db.session.add(session)
     db.session.flush()
     return {**_new_tokens(session), "user": user}
+
+
+def _ip_address(text: str) -> str:
+    """Return ``text`` as an IP address; empty where it is none, since a proxy may pass on what a client has claimed."""
+    try:
+        return str(ip_address(text.partition("%")[0]))
+    except ValueError:
+        return ""
 
 
 def refresh(token: str) -> dict[str, Any]:

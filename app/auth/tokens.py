@@ -4,6 +4,7 @@ Flask-JWT-Extended takes any signed token whose type is not "refresh" as an acce
 So every kind of token has an audience of its own here, and is read once, with all its claims demanded.
 """
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +16,15 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 
 from app.core import clock
 from app.core.errors import Unauthorized
+from app.core.schema import MAX_ID
 
 ALGORITHM = "HS256"
 ISSUER = "agora"
 ACCESS = "agora:access"
 REFRESH = "agora:refresh"
 MOST_REMEMBERED = 4096  # tokens, of about a kilobyte each
+DIGITS = re.compile("[1-9][0-9]{0,18}")
+JTI = re.compile("[!-~]{1,36}")
 CLAIMS = ["exp", "iat", "jti", "iss", "aud", "sub", "sid"]
 
 # Flask-JWT-Extended's own settings.
@@ -79,4 +83,9 @@ def _verified(token: str, key: str, audience: str) -> Claims:
     claims = jwt.decode(
         token, key, algorithms=[ALGORITHM], audience=audience, issuer=ISSUER, options={"require": CLAIMS}
     )
-    return Claims(int(claims["sub"]), int(claims["sid"]), claims["jti"], claims["exp"])
+    user_id, session_id = claims["sub"], claims["sid"]
+    if type(session_id) is not int or not (DIGITS.fullmatch(user_id) and JTI.fullmatch(claims["jti"])):
+        raise jwt.InvalidTokenError
+    if max(int(user_id), session_id) > MAX_ID or session_id < 1:
+        raise jwt.InvalidTokenError  # No row has such an id, and a database refuses the question.
+    return Claims(int(user_id), session_id, claims["jti"], claims["exp"])

@@ -151,6 +151,9 @@ def _is_installed(module: str) -> bool:
 
 def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:
     problems = [problem for name in SECRETS for problem in _weaknesses(name, settings[name])]
+    one, other = (settings[name] for name in SECRETS)
+    if one and other and (one in other or other in one):
+        problems.append(f"{' and '.join(SECRETS)} must differ, and neither may contain the other.")
     if settings["DATABASE_URL"] == "":
         problems.append("DATABASE_URL is not set.")
     if settings["BROKER_URL"] == "":

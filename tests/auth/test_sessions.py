@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app import create_app
 from app.core import clock
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser, new_client, use_token
+from tests.conftest import PASSWORD, AsUser, dispose, new_client, use_token
 
 URL = "/auth/sessions"
 SESSION = {"id", "created_at", "last_used_at", "address", "agent", "current"}
@@ -47,6 +48,30 @@ def test_ones_sessions_are_listed_and_exactly_one_is_current(app: Flask, as_user
 @pytest.mark.parametrize(("agent", "kept"), [("x" * 5000, "x" * 200), ("", ""), ("a\tb", "ab")])
 def test_an_agent_is_noted_as_far_as_it_fits(app: Flask, as_user: AsUser, agent: str, kept: str) -> None:
     assert sessions(signed_in(app, as_user(), agent))[0]["agent"] == kept
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "kept"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::0:1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("6.6.6.6, 192.0.2.1", "192.0.2.1"),
+        ("junk", ""),
+        ("192.0.2.256", ""),
+        ("<script>", ""),
+        ("fe80::1%<script>", "fe80::1"),
+        ("1" * 5000, ""),
+    ],
+)
+def test_an_address_is_noted_if_it_is_one(app: Flask, as_user: AsUser, forwarded: str, kept: str) -> None:
+    member = as_user()
+    proxied = create_app("testing", {"DATABASE_URL": app.config["DATABASE_URL"], "TRUSTED_PROXIES": 1})
+    body = {"email": member.email, "password": PASSWORD}
+    signed_in = proxied.test_client().post("/auth/login", json=body, headers={"X-Forwarded-For": forwarded})
+    dispose(proxied)
+    assert signed_in.status_code == 200
+    assert sessions(member)[0]["address"] == kept
 
 
 def test_a_refresh_is_noted_as_the_last_use(

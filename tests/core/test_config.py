@@ -223,6 +223,14 @@ def test_production_refuses_a_missing_default_or_short_secret(name: str, secret:
         load_settings("production", {**GOOD, name: secret})
 
 
+@pytest.mark.parametrize("other", ["", "-and-more", "-B"])
+def test_production_refuses_two_secrets_of_which_one_tells_the_other(other: str) -> None:
+    for names in (("SECRET_KEY", "JWT_SECRET_KEY"), ("JWT_SECRET_KEY", "SECRET_KEY")):
+        secrets = dict(zip(names, (GOOD["SECRET_KEY"], GOOD["SECRET_KEY"] + other), strict=True))
+        with pytest.raises(ConfigError, match="SECRET_KEY and JWT_SECRET_KEY must differ"):
+            load_settings("production", {**GOOD, **secrets})
+
+
 def test_production_refuses_the_secrets_of_the_tests_and_a_wildcard_within_an_origin() -> None:
     for wrong in ({"SECRET_KEY": config.TESTING["SECRET_KEY"]}, {"CORS_ORIGINS": "https://*.example.com"}):
         with pytest.raises(ConfigError):

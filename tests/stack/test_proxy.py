@@ -128,6 +128,13 @@ def test_metrics_are_closed_however_they_are_spelt(stack: Stack) -> None:
         assert (refused.status_code, refused.json()["code"]) == (404, "not_found"), path
 
 
+def test_what_can_be_done_with_metrics_is_told_as_of_all_that_there_is(stack: Stack) -> None:
+    answer = requests.options(f"{stack.url}/metrics", timeout=10)
+    assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (200, {"GET", "HEAD", "OPTIONS"})
+    for method in ("HEAD", "POST", "DELETE"):
+        assert requests.request(method, f"{stack.url}/metrics", timeout=10).status_code == 404
+
+
 def test_nginx_does_not_tell_its_version(stack: Stack) -> None:
     assert requests.get(f"{stack.url}/health", timeout=10).headers["Server"] == "nginx"
 
