@@ -27,6 +27,8 @@ test: $(VENV)/.installed-dev check ## Run the tests on SQLite and on PostgreSQL,
 	@$(BIN)/python -m pytest -n auto --database=sqlite
 	@echo "==> Tests on PostgreSQL"
 	@$(BIN)/python -m pytest -n auto --database=postgresql
+	@echo "==> Contract tests on plain SQLAlchemy, psycopg2 and Gunicorn"
+	@$(BIN)/python -m pytest -n auto --database=postgresql --plain tests/contract
 	@echo "==> All is well"
 
 test-fast: $(VENV)/.installed-dev ## Run the quick tests on SQLite: less than a minute

@@ -1,5 +1,6 @@
 """One app on a database made by the migrations, on SQLite or PostgreSQL; every test is undone."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from sqlalchemy import event, select, text
 
 from app import create_app
 from app.auth import service as auth
+from app.config import TESTING
 from app.core import clock
 from app.core.background import outbox
 from app.core.db import migrations
@@ -29,6 +31,7 @@ from tests.client import CheckedClient
 from tests.postgres import scratch_database
 
 PASSWORD = "Correct-horse-1"
+SWITCHES = ("PREPARED_STATEMENTS", "WAIT_CALLBACK")  # of what rests on private parts of libraries
 NO_BROKER = "redis://127.0.0.1:1/0"  # nobody listens there
 
 AsUser = Callable[..., CheckedClient]
@@ -50,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let SIGTERM end the tests as Ctrl-C does, so that they stop the servers that they have started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     config.addinivalue_line("markers", "slow: left out of `make test-fast`")
+    if config.getoption("--plain"):
+        TESTING.update(dict.fromkeys(SWITCHES, False))
+        os.environ.update(dict.fromkeys(SWITCHES, "false"))  # for production, and for other processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="what to run the tests on")
+    parser.addoption("--plain", action="store_true", help="switch off all that rests on private parts of libraries")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from app.config import ROOT
 from app.config.parsers import database_url as understood
-from tests.conftest import NO_BROKER
+from tests.conftest import NO_BROKER, SWITCHES
 from tests.waiting import until
 
 BIN = Path(sys.executable).parent
@@ -64,6 +64,7 @@ class Checkout:
             "PORT": str(self.port),
             "DATABASE_URL": database_url,
             "WEB_CONCURRENCY": "1",
+            **{name: os.environ[name] for name in SWITCHES if name in os.environ},
         }
 
     def run(self, *command: str, **more: str) -> "subprocess.CompletedProcess[str]":

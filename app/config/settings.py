@@ -54,6 +54,18 @@ SETTINGS = (
     Setting("REQUEST_TIMEOUT", 30, "Seconds after which Gunicorn ends a worker that hangs.", number(2, 3600)),
     Setting("STATEMENT_TIMEOUT", 10, "Seconds that one SQL statement may take (PostgreSQL).", number(1, 3600)),
     Setting("LOCK_TIMEOUT", 5, "Seconds to wait for a lock, a connection of the pool, or a thread.", number(1, 3600)),
+    Setting(
+        "PREPARED_STATEMENTS",
+        True,
+        "Have PostgreSQL plan frequent statements once for each connection; false leaves them to SQLAlchemy.",
+        flag,
+    ),
+    Setting(
+        "WAIT_CALLBACK",
+        True,
+        "Limit waits for a PostgreSQL server that does not answer; false leaves them to psycopg2, without a limit.",
+        flag,
+    ),
     Setting("TRUSTED_PROXIES", 0, "How many proxies in front may set the X-Forwarded headers.", number(0, 10)),
     Setting(
         "LOG_LEVEL",

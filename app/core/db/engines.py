@@ -92,8 +92,9 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
     with app.app_context():
         _engines.update(db.engines.values())
         for engine in db.engines.values():
-            prepared.watch(engine)
+            prepared.watch(engine, prepares=app.config["PREPARED_STATEMENTS"])
         if db.engine.dialect.name == "sqlite":
             sqlite.prepare_engines(writes=db.engine, reads=db.engines[READS])
         else:
-            postgres.prepare_engines(db.engines.values(), statement_timeout=app.config["STATEMENT_TIMEOUT"])
+            seconds = app.config["STATEMENT_TIMEOUT"] if app.config["WAIT_CALLBACK"] else None
+            postgres.prepare_engines(db.engines.values(), statement_timeout=seconds)

@@ -24,10 +24,15 @@ IDLE_SINCE = "idle_since"
 CLIENT_GRACE = 2  # seconds that a client waits longer than the server is told to work
 
 
-def prepare_engines(engines: Iterable[Engine], *, statement_timeout: int) -> None:
-    """Bound every wait for the server, and have broken connections replaced. ``statement_timeout`` is in seconds."""
+def prepare_engines(engines: Iterable[Engine], *, statement_timeout: int | None) -> None:
+    """Bound every wait for the server, and have broken connections replaced.
+
+    ``statement_timeout`` is in seconds. With None, psycopg2 waits in its own way, which has no limit for a server that
+    does not answer; see docs/decisions/0003-wait-callback.md.
+    """
     breaker = DatabaseBreaker()
-    set_wait_callback(partial(_wait, breaker, statement_timeout + CLIENT_GRACE))
+    limited = statement_timeout and partial(_wait, breaker, statement_timeout + CLIENT_GRACE)
+    set_wait_callback(limited)
     for engine in engines:
         event.listen(engine, "do_connect", lambda *_: breaker.before_call())
         event.listen(engine, "connect", lambda *_: breaker.reset())
@@ -96,6 +101,7 @@ def connect_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict[s
     }
     return {
         "application_name": "agora",
+        "connect_timeout": CONNECT_TIMEOUT,  # which libpq keeps where no wait callback does
         "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         "tcp_user_timeout": settings["REQUEST_TIMEOUT"] * 1000,
     }

@@ -1,7 +1,8 @@
 """Prepared statements: what is asked all the time is parsed and planned once for each connection, not each time.
 
 psycopg2 has no interface for them, so they are named in SQL: https://www.postgresql.org/docs/current/sql-prepare.html.
-sqlite3 keeps statements of itself.
+sqlite3 keeps statements of itself. ``PREPARED_STATEMENTS=false`` leaves all of it to SQLAlchemy; what it buys stands in
+docs/decisions/0002-prepared-statements.md.
 
 Only for statements whose best plan is the same for all values, as where a row is found by its key.
 
@@ -15,7 +16,7 @@ from contextlib import closing
 from itertools import count
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from psycopg2 import Error
 from sqlalchemy import BindParameter, Column, Connection, Dialect, Engine, Executable, Result, String, event
@@ -57,6 +58,7 @@ class _Plan(NamedTuple):
 _plans: "WeakKeyDictionary[Executable, _Plan | None]" = WeakKeyDictionary()
 _numbers = count(1)
 _written: dict[str, _Prepared] = {}
+_preparing: "WeakSet[Engine]" = WeakSet()  # the engines that prepare statements
 
 
 def prepared(statement: Statement) -> Statement:
@@ -76,7 +78,7 @@ def is_prepared(statement: Executable) -> bool:
 def execute(connection: Connection, statement: Executable, values: Any = None) -> Result[Any]:
     """Execute a statement, a prepared one past SQLAlchemy."""
     is_one = statement in _plans and not isinstance(values, list)
-    if not is_one or connection.dialect.name != "postgresql" or _is_heard(connection):
+    if not is_one or connection.engine not in _preparing or _is_heard(connection):
         return connection.execute(statement, values)
     given = values or {}
     plan = _plans[statement] or _plan(statement, connection.dialect, given)
@@ -148,8 +150,13 @@ def _plan(statement: Any, dialect: Dialect, values: Mapping[str, Any]) -> _Plan:
     return plan
 
 
-def watch(engine: Engine) -> None:
-    """Count what is sent by ``engine``, by one event around a statement: a pair before and after it costs twice."""
+def watch(engine: Engine, *, prepares: bool) -> None:
+    """Count what is sent by ``engine``, by one event around a statement: a pair before and after it costs twice.
+
+    With ``prepares``, what is marked as prepared is; only PostgreSQL has that in SQL.
+    """
+    if prepares and engine.dialect.name == "postgresql":
+        _preparing.add(engine)
     event.listen(engine, "do_execute", _execute)
     event.listen(engine, "do_executemany", _execute_many)
 
@@ -157,7 +164,7 @@ def watch(engine: Engine) -> None:
 def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
     started = perf_counter()
     try:
-        if context.dialect.name == "postgresql" and context.invoked_statement in _plans:
+        if context.invoked_statement in _plans and context.root_connection.engine in _preparing:
             written = _write(statement, context.compiled, context.dialect)
             _send(cursor, written, parameters, context.root_connection.info)
         else:
