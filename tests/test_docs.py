@@ -14,6 +14,7 @@ from app.config import ROOT
 from app.config.settings import SETTINGS
 from bench import report
 from deploy.drill.faults import FAULTS
+from deploy.drill.hostile import ATTACKS
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "bench/README.md", "deploy/README.md")]
 PAGES += sorted(ROOT.glob("docs/**/*.md"))
@@ -132,4 +133,4 @@ def test_the_faults_of_the_drill_are_those_that_it_knows() -> None:
     page = (ROOT / "docs" / "faults.md").read_text()
     rows = [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if line.endswith("| well |")]
     assert rows
-    assert set(rows) <= {fault.title for fault in FAULTS}
+    assert set(rows) <= {known.title for known in (*FAULTS, *ATTACKS)}

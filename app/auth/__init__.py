@@ -1,4 +1,8 @@
-"""Signing in: tokens, the sessions behind them, and who a request speaks for."""
+"""Signing in: tokens, the sessions behind them, and who a request speaks for.
+
+A session and its refresh tokens live 30 days from signing in; refreshing does not prolong it. `last_used_at` is when a
+session was begun or refreshed for the last time.
+"""
 
 from flask import Flask
 

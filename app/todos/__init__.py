@@ -1,1 +1,1 @@
-"""Todos: what a member wants to do. The smallest resource, and the one to copy."""
+"""Todos: what a member wants to do, seen by nobody else."""

@@ -30,6 +30,31 @@ def test_every_route_is_documented_with_what_it_takes_answers_and_refuses(app: F
         assert "401" in operation["responses"]
 
 
+# What the contract leaves open, where a client looks for it.
+IN_DETAIL = {
+    "auth": "refreshing does not prolong it",
+    "posts": "leaves it as it is",
+    "files": "the whole",
+    "products": "`price_in` is there only",
+    "orders": "product_inactive",
+    "wallet": "not_reversible",
+    "notifications": "made when it is read",
+    "rates": "as stale",
+}
+
+
+@pytest.mark.parametrize(("tag", "words"), IN_DETAIL.items())
+def test_a_tag_says_how_its_resources_behave_in_detail(client: CheckedClient, tag: str, words: str) -> None:
+    described = {one["name"]: one["description"] for one in client.get("/openapi.json").get_json()["tags"]}
+    assert words in described[tag]
+
+
+def test_the_document_says_what_holds_for_all_paths_in_detail(client: CheckedClient) -> None:
+    description = client.get("/openapi.json").get_json()["info"]["description"]
+    for words in ("doubled slash", "403 and 404 come before 400", "nor answered from one", "needs no body"):
+        assert words in description
+
+
 def test_names_of_operations_differ(app: Flask) -> None:
     ids = [
         operation["operationId"]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from apispec import APISpec
@@ -34,19 +35,7 @@ from app.core.rest.openapi_schemas import Components, reference
 from app.core.schema import MAX_ID
 
 VERSION = "1.0.0"
-DESCRIPTION = """The backend of a community marketplace.
-
-Sign up at `POST /api/v1/users`, sign in at `POST /auth/login`, and send the `access_token` as
-`Authorization: Bearer ...`. Errors have one shape on every path; a client that accepts `application/problem+json`
-gets them as RFC 9457. Times are RFC 3339 in UTC. A `PATCH` is a JSON Merge Patch (RFC 7396). Every answer has an
-`X-Request-ID`: yours, if you send one of 8 to 128 letters, digits, dots, dashes and underscores. A JSON body nests at
-most 32 levels deep and has at most 1,000 values; of more than 20 fields that are not valid the first 20 are named.
-
-Lists are walked by `page` or, at a cost that does not grow with depth, by `cursor`; the `Link` header leads on. A
-`total` is exact up to 10,000, above that up to 5 seconds old. What can be changed has an `ETag`; send it back as
-`If-Match` to change only what you have seen. A `POST` with an `Idempotency-Key` can be repeated without a second
-effect, for 24 hours. `?dry_run=true` answers as a write would, and leaves no trace.
-"""
+DESCRIPTION = Path(__file__).with_suffix(".md").read_text()
 Json = dict[str, Any]
 
 SECURITY_SCHEMES: Json = {
