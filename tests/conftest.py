@@ -35,6 +35,7 @@ SWITCHES = ("PREPARED_STATEMENTS", "WAIT_CALLBACK")  # of what rests on private 
 NO_BROKER = "redis://127.0.0.1:1/0"  # nobody listens there
 
 AsUser = Callable[..., CheckedClient]
+Again = Callable[[CheckedClient], CheckedClient]
 Counter = Callable[[], Any]
 
 
@@ -164,6 +165,19 @@ def as_user(app: Flask, password_hash: str) -> AsUser:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def again(app: Flask) -> Again:
+    """Return another client that is signed in as the same member; one for each thread."""
+
+    def copy(member: CheckedClient) -> CheckedClient:
+        client = new_client(app)
+        client.environ_base = dict(member.environ_base)
+        client.user_id = member.user_id
+        return client
+
+    return copy
 
 
 def use_token(client: CheckedClient, token: str | None) -> None:

@@ -130,6 +130,8 @@ SETTINGS = (
     Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
     Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),
     Setting("MAX_UPLOAD_SIZE", 10485760, "The most bytes of an uploaded file.", number(1, 1073741824)),
+    Setting("MEMBER_FILES", 1000, "The most files that one member may have.", number(1, 1000000)),
+    Setting("MEMBER_STORAGE", 1073741824, "The most bytes that one member's files may have.", number(1, 2**50)),
     Setting(
         "STORAGE_URL",
         "",

@@ -42,9 +42,14 @@ class FileList(Resource):
         response=FileSchema,
         status=201,
         location="/api/v1/files/{id}",
+        for_update=True,
+        errors=(Conflict,),
     )
     def post(self, caller: Caller, **fields: Any) -> Any:
-        """Upload a file. What it is, is told by its content. A picture gets a thumbnail in a while."""
+        """Upload a file. What it is, is told by its content. A picture gets a thumbnail in a while.
+
+        409 `quota_exceeded` when you would have more files, or more bytes in them, than a member may.
+        """
         return service.create_file(caller, **fields)
 
 

@@ -5,12 +5,13 @@ from functools import partial
 from tempfile import TemporaryFile
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, delete, insert, literal, null, or_, select, update
+from flask import current_app
+from sqlalchemy import ColumnElement, String, case, cast, delete, func, insert, literal, null, or_, select, update
 
 from app.core.caller import Caller
 from app.core.clients import storage
 from app.core.db.base import Query, Record
-from app.core.errors import NotFound, ValidationFailed
+from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.hooks import Hook
 from app.core.http.multipart import Upload
 from app.core.unit_of_work import rows_of, unit_of_work
@@ -63,8 +64,12 @@ def _found(query: Query) -> Record:
     return row
 
 
-def store_upload(_caller: Caller, upload: Upload) -> dict[str, Any]:
-    """Store the bytes of an upload, before the transaction, and return the fields of its row."""
+def store_upload(caller: Caller, upload: Upload) -> dict[str, Any]:
+    """Store the bytes of an upload, before the transaction, and return the fields of its row.
+
+    Raises Conflict (``quota_exceeded``).
+    """
+    _check_quota(caller, size=upload.size)  # Before anything is stored; create_file decides.
     content_type = sniff(upload.content, upload.name)
     return {
         "name": upload.name,
@@ -77,12 +82,28 @@ def store_upload(_caller: Caller, upload: Upload) -> dict[str, Any]:
 
 
 def create_file(caller: Caller, **fields: Any) -> Record:
-    """Write the row of a file whose bytes are stored."""
+    """Write the row of a file whose bytes are stored.
+
+    The caller's row is locked, so that no two uploads count the same. Raises Conflict (``quota_exceeded``).
+    """
+    _check_quota(caller, size=fields["size"])
     new = insert(File).values(user_id=caller.member_id, **fields).returning(*OWN, null().label("thumbnail_url"))
     file = db.session.execute(new).one()
     if fields["awaits_thumbnail"]:
         picture_uploaded.run(file.id)
     return file
+
+
+def _check_quota(caller: Caller, *, size: int) -> None:
+    """Raise Conflict unless the caller may have one more file, of ``size`` bytes."""
+    own = select(func.count(), func.coalesce(func.sum(File.size), 0)).where(File.user_id == caller.member_id)
+    number, stored = db.session.execute(own).one()
+    most_files, most_bytes = current_app.config["MEMBER_FILES"], current_app.config["MEMBER_STORAGE"]
+    if number >= most_files:
+        raise Conflict(f"A member may have {most_files:,} files. Delete some.", code="quota_exceeded")
+    if stored + size > most_bytes:
+        message = f"A member's files may have {most_bytes:,} bytes, and yours have {stored:,}. Delete some."
+        raise Conflict(message, code="quota_exceeded")
 
 
 def get_content(caller: Caller, file_id: int) -> Record:

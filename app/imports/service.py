@@ -26,25 +26,29 @@ from app.imports.models import Import
 from app.imports.table import read_rows
 from app.jobs.kinds import JobFailed, ResultFile, Run
 from app.jobs.models import FINISHED, Job
-from app.jobs.service import enqueue
+from app.jobs.service import request_job
 from app.products import service as products
 from app.users.models import User
 
 KIND = "import"
 KINDS = ("products",)
 VALIDATE, ATOMIC, PARTIAL = MODES = ("validate", "atomic", "partial")
+MOST_LISTED = 1_000  # bad rows; a file of 10 MiB can have five million
 BATCH_SIZE = 500  # rows that are written at once
 
 Batch = list[tuple[int, dict[str, Any]]]
 
 
 def create_import(caller: Caller, *, kind: str, file_id: int, mode: str) -> dict[str, Any]:
-    """Ask for an import of one of the caller's files; return its job. Raises ValidationFailed for another's file."""
+    """Ask for an import of one of the caller's files; return its job.
+
+    Raises ValidationFailed for another's file, or Conflict (``too_many_jobs``).
+    """
     try:
         files.get_file(caller, file_id)
     except NotFound:
         raise ValidationFailed(errors={"file_id": ["You have no such file."]}) from None
-    return enqueue(KIND, user_id=caller.member_id, params={"kind": kind, "file_id": file_id, "mode": mode})
+    return request_job(caller, KIND, params={"kind": kind, "file_id": file_id, "mode": mode})
 
 
 def perform_import(run: Run) -> dict[str, int]:
@@ -76,14 +80,17 @@ def _check(run: Run, key: str, *, good: Path, bad: Path) -> tuple[int, int]:
     with good.open("wb") as kept, bad.open("w", encoding="utf-8", newline="") as told:
         report = csv.writer(told)
         report.writerow(("line", "field", "message"))
-        for row in read_rows(sent):
+        for row in read_rows(sent, most_explained=MOST_LISTED):
             rows += 1
             run.progress(rows)
             if not row.errors:
                 kept.write(orjson.dumps((row.line, row.values)) + b"\n")
                 continue
             wrong += 1
-            report.writerows((row.line, name, " ".join(why)) for name, why in row.errors.items())
+            if wrong <= MOST_LISTED:
+                report.writerows((row.line, name, " ".join(why)) for name, why in row.errors.items())
+        if wrong > MOST_LISTED:
+            report.writerow(("", "", f"{wrong - MOST_LISTED:,} more bad rows are not listed."))
     return rows, wrong
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 
 from app.core import clock
 from app.core.background import outbox
@@ -24,6 +24,7 @@ from app.users.models import User
 RUN = "jobs.run"
 REPUBLISH_AFTER = timedelta(seconds=30)  # after which a bell that nobody has answered counts as lost
 RESULTS_KEPT = timedelta(days=7)
+MOST_UNFINISHED = 10  # jobs of one member's asking
 RESULTS = "results"  # the folder of what jobs have made
 WORKER = "worker"
 ALIVE = timedelta(seconds=30)  # within which a worker that is well has been seen
@@ -62,6 +63,18 @@ def enqueue(kind: str, *, user_id: int | None = None, params: Mapping[str, Any] 
     job = db.session.execute(insert(Job).values(values).returning(*SHOWN)).one()
     publish(RUN, job.id)
     return shown(job)
+
+
+def request_job(caller: Caller, kind: str, *, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for a job of the caller's own, whose row is locked for it, so that no two requests count the same.
+
+    Raises Conflict (``too_many_jobs``) while MOST_UNFINISHED are queued or running; what is cancelled does not count.
+    """
+    own = Job.user_id == caller.member_id, Job.status.in_((QUEUED, RUNNING)), Job.cancel_requested.is_(False)
+    if (db.session.scalar(select(func.count()).where(*own)) or 0) >= MOST_UNFINISHED:
+        message = f"You have {MOST_UNFINISHED} jobs that are not finished. Wait for one, or cancel it."
+        raise Conflict(message, code="too_many_jobs")
+    return enqueue(kind, user_id=caller.member_id, params=params)
 
 
 def shown(job: Record) -> dict[str, Any]:

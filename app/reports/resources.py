@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.core.caller import Caller
+from app.core.errors import Conflict
 from app.core.rest.endpoint import endpoint
 from app.core.rest.resource import Resource
 from app.jobs.schemas import JobSchema
@@ -19,10 +20,13 @@ class ReportList(Resource):
         response=JobSchema,
         status=202,
         location="/api/v1/jobs/{id}",
+        for_update=True,
+        errors=(Conflict,),
     )
     def post(self, caller: Caller, **fields: Any) -> Any:
         """Have a report written: `statement` of your wallet, `sales` of your products, or, for treasurers, `community`.
 
         The job's `result_url` is the file, its `result` tells the period and the totals in minor units.
+        409 `too_many_jobs` while you have 10 jobs that are not finished.
         """
         return service.request_report(caller, **fields)

@@ -23,8 +23,8 @@ def request_report(
 ) -> dict[str, Any]:
     """Ask for a report of what was from ``since`` on and before ``until``, and return the job that writes it.
 
-    The period's end is fixed here, so that a job that is tried again writes the same report. Raises Forbidden, or
-    ValidationFailed for a period that is empty or has not begun.
+    The period's end is fixed here, so that a job that is tried again writes the same report. Raises Forbidden,
+    ValidationFailed for a period that is empty or has not begun, or Conflict (``too_many_jobs``).
     """
     if kind == COMMUNITY:
         caller.demand(OF_COMMUNITY)
@@ -33,4 +33,4 @@ def request_report(
     if since is not None and since >= end:
         raise ValidationFailed(errors={"since": ["Must be before until, and in the past."]})
     params = {"kind": kind, "format": format, "since": since and rfc_3339(since), "until": rfc_3339(end)}
-    return jobs.enqueue(REPORT, user_id=caller.member_id, params=params)
+    return jobs.request_job(caller, REPORT, params=params)

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from app.core.caller import Caller
+from app.core.schema import load
 from app.core.unit_of_work import unit_of_work
 from app.files import service as files
 from app.imports import service
@@ -297,3 +298,25 @@ def test_twenty_thousand_rows_take_no_more_memory_than_a_few(member: CheckedClie
     tracemalloc.stop()
     assert member.get("/api/v1/products?per_page=1").get_json()["total"] == rows
     assert peak < 8_000_000
+
+
+def test_of_very_many_bad_rows_the_first_are_listed_and_all_are_counted(
+    member: CheckedClient, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Any] = []
+
+    def counting(*row: Any) -> Any:
+        loaded.append(row)
+        return load(*row)
+
+    monkeypatch.setattr("app.imports.table.load", counting)
+    rows = 50_000
+    job = ask(member, "name,price\n" + ",\n" * rows + "Honey,450\nJam,\nBread,1\n", "validate")
+    work()
+    done = outcome(member, job)
+    assert done["result"] == {"rows": rows + 3, "good": 2, "bad": rows + 1, "created": 0}
+    told = bad_rows(member, job)
+    assert {int(line) for line, *_ in told[:-1]} == set(range(2, service.MOST_LISTED + 2))
+    assert told[-1] == ["", "", f"{rows + 1 - service.MOST_LISTED:,} more bad rows are not listed."]
+    assert len(member.get(done["result_url"]).data) < 200_000
+    assert len(loaded) == service.MOST_LISTED + 2

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.client import CheckedClient
-from tests.conftest import AsUser, new_client
+from tests.conftest import Again, AsUser
 from tests.orders.test_orders import offer, order_of, stock
 from tests.postgres import own_server
 from tests.test_running import Checkout, checkout
@@ -31,22 +30,6 @@ from tests.wallet.test_wallet import TRANSFERS, balance, check_books, fund
 __all__ = ["checkout"]  # a fixture
 
 AT_ONCE = 16
-
-
-@pytest.fixture
-def again(app: Flask) -> Callable[[CheckedClient], CheckedClient]:
-    """Return another client that is signed in as the same member; one for each thread."""
-
-    def copy(member: CheckedClient) -> CheckedClient:
-        client = new_client(app)
-        client.environ_base = dict(member.environ_base)
-        client.user_id = member.user_id
-        return client
-
-    return copy
-
-
-Again = Callable[[CheckedClient], CheckedClient]
 
 
 def test_transfers_from_all_to_all_keep_every_reading_of_the_ledger_balanced(as_user: AsUser, again: Again) -> None:

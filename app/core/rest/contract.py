@@ -37,7 +37,8 @@ class Contract:
     ``status``: the status of success; 204 has no body, 201 and 202 a ``Location``.
     ``other_status``: a second status with the same answer, which the handler chooses by a Response of its own.
     ``location``: where the created thing is, with the answer's fields in braces.
-    ``for_update``: the caller's own row may be what is changed, so it is locked as such from the start.
+    ``for_update``: the caller's own row may be what is changed, or guards a limit of the caller's own, so it is locked
+    as such from the start.
     ``errors``: what else can go wrong, beyond what follows from the above.
     """
 
