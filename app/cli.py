@@ -22,7 +22,7 @@ from app.extensions import db
 from app.users import service as users
 from app.users.passwords import hash_password
 from app.users.schemas import SignUpSchema
-from app.wallet import audit
+from app.wallet import verification
 
 
 def init_app(app: Flask) -> None:
@@ -53,7 +53,7 @@ _upgrade_first(migrate_command)
 @click.option("--password", help="The password; - reads it from standard input. Asked for when left out.")
 @with_appcontext
 def create_user(email: str, name: str, role: str, password: str | None) -> None:
-    """Make an account for EMAIL, in any role."""
+    """Create an account for EMAIL, in any role."""
     if password == "-":
         password = sys.stdin.readline().rstrip("\r\n")
     elif password is None:
@@ -67,8 +67,8 @@ def create_user(email: str, name: str, role: str, password: str | None) -> None:
     try:
         user = unit_of_work(lambda: users.create_user(email=email, name=name, password_hash=password_hash, role=role))
     except DBAPIError as error:
-        raise click.ClickException(_explained(error)) from None
-    click.echo(f"Made the {role} {user.email} with the id {user.id}.")
+        raise click.ClickException(_message_of(error)) from None
+    click.echo(f"Created the {role} {user.email} with the id {user.id}.")
 
 
 @click.command("seed")
@@ -87,10 +87,10 @@ def fill_database(members: int, posts: int, transfers: int) -> None:
             return
         with click.progressbar(length=size.rows, label="Filling the database with demo data") as bar:
             unit_of_work(lambda: seed.fill(size, bar.update))
-        seed.tell()
+        seed.deliver_notifications()
     except DBAPIError as error:
-        raise click.ClickException(_explained(error)) from None
-    click.echo(f"Made {members} members, {posts} posts and {transfers} transfers. The password is {seed.PASSWORD}")
+        raise click.ClickException(_message_of(error)) from None
+    click.echo(f"Created {members} members, {posts} posts and {transfers} transfers. The password is {seed.PASSWORD}")
 
 
 @click.command()
@@ -107,7 +107,7 @@ def prepare(context: click.Context) -> None:
                 fill_database, members=seed.Size.members, posts=seed.Size.posts, transfers=seed.Size.transfers
             )
     except DBAPIError as error:
-        raise click.ClickException(_explained(error)) from None
+        raise click.ClickException(_message_of(error)) from None
 
 
 ledger = AppGroup("ledger", help="The community's books.")
@@ -115,14 +115,14 @@ ledger = AppGroup("ledger", help="The community's books.")
 
 @ledger.command()
 def verify() -> None:
-    """Add up the whole ledger, name what does not fit, and keep the verdict for the API; run it hourly."""
-    with click.progressbar(length=audit.last_id(), label="Adding up the ledger") as bar:
-        verdict = unit_of_work(lambda: audit.record_verdict(bar.update), snapshot=True)
-    for wrong in verdict["mismatches"]:
+    """Verify the whole ledger, print the accounts whose balance is wrong, and store the result for the API."""
+    with click.progressbar(length=verification.last_id(), label="Verifying the ledger") as bar:
+        result = unit_of_work(lambda: verification.verify_ledger(bar.update), snapshot=True)
+    for wrong in result["mismatches"]:
         click.echo(f"Account {wrong['account_id']}: balance {wrong['balance']}, entries {wrong['computed']}", err=True)
-    if not verdict["balanced"]:
+    if not result["balanced"]:
         raise click.ClickException("The ledger does not balance.")
-    click.echo(f"Balanced: {verdict['entries']} entries of {verdict['accounts']} accounts, {verdict['issued']} issued.")
+    click.echo(f"Balanced: {result['entries']} entries of {result['accounts']} accounts, {result['issued']} issued.")
 
 
 def _refuse_newer_database() -> None:
@@ -135,8 +135,8 @@ def _refuse_newer_database() -> None:
         )
 
 
-def _explained(error: DBAPIError) -> str:
-    """Say in one sentence what the database said, and where it is."""
+def _message_of(error: DBAPIError) -> str:
+    """Return a message for people: what the database said, and where it is."""
     declared = declared_error(error)
     if declared:
         return declared["message"]
@@ -148,7 +148,7 @@ def _explained(error: DBAPIError) -> str:
 
 
 def welcome() -> str:
-    """Say where the API and its documentation are, and how to sign in."""
+    """Return the lines that say where the API and its documentation are, and how to sign in."""
     base = f"http://{current_app.config['HOST']}:{current_app.config['PORT']}"
     lines = ["", f"Agora serves {base}", f"  Documentation  {base}/docs"]
     if current_app.config["FLASK_ENV"] == "development" and seed.is_present():

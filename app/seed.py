@@ -58,7 +58,7 @@ MEMOS = ("Thank you!", "For the bread", "Rent of the hall", "Repair", "Lesson", 
 
 @dataclass(frozen=True)
 class Size:
-    """How many members, posts and transfers to make."""
+    """How many members, posts and transfers to create."""
 
     members: int = 30
     posts: int = 24
@@ -66,25 +66,28 @@ class Size:
 
     @property
     def rows(self) -> int:
-        """What a progress bar goes through."""
+        """How many rows a progress bar counts."""
         return self.members + self.posts + self.transfers
 
 
 def fill(size: Size, progress: Callable[[int], None]) -> None:
-    """Make the demo in an empty database. Runs inside a unit of work; ``progress`` hears of rows as they are made."""
+    """Fill an empty database with demo data.
+
+    ``progress`` is called with the number of rows after each batch. Runs inside a unit of work.
+    """
     chance = random.Random(size.members)  # noqa: S311
-    user_ids = _make_members(size.members, progress)
+    user_ids = _create_members(size.members, progress)
     _insert(Post, _posts(user_ids, size.posts, chance), progress)
     _insert(Todo, ({"user_id": user_ids[0], "task": task, "done": done} for task, done in TODOS))
     _insert(Product, _products(user_ids[: len(PRODUCTS)]))
-    _Books(user_ids, chance).write(size.transfers, progress)
+    _Ledger(user_ids, chance).write(size.transfers, progress)
     for model in (Account, Transfer):
         _count_on_after(model.__tablename__)
-    _make_orders(user_ids)
+    _create_orders(user_ids)
 
 
-def tell() -> None:
-    """Tell the demo members of their orders, but by no mail: ``make run`` would print all of them when it first starts.
+def deliver_notifications() -> None:
+    """Notify the demo members of their orders, but by no mail: the first ``make run`` would print all of them.
 
     Runs outside of a unit of work.
     """
@@ -92,7 +95,7 @@ def tell() -> None:
     unit_of_work(lambda: db.session.execute(delete(Job).where(Job.kind == EMAIL)))
 
 
-def _make_members(number: int, progress: Callable[[int], None]) -> list[int]:
+def _create_members(number: int, progress: Callable[[int], None]) -> list[int]:
     password_hash = hash_password(PASSWORD)
     named = [(email, f"Demo {role}", role) for email, role in MEMBERS.items()]
     more = ((f"member{n}@example.com", f"Demo member {n}", "member") for n in range(1, number - len(named) + 1))
@@ -118,7 +121,7 @@ def _products(seller_ids: list[int]) -> Iterator[dict[str, Any]]:
 
 
 @dataclass
-class _Books:
+class _Ledger:
     """Deposits and transfers of half a year, with the entries and balances that they add up to."""
 
     user_ids: list[int]
@@ -130,8 +133,8 @@ class _Books:
         self.accounts = dict(zip(self.user_ids, range(2, len(self.user_ids) + 2), strict=True))
         members = [{"id": n, "kind": MEMBER, "user_id": user_id} for user_id, n in self.accounts.items()]
         _insert(Account, iter([{"id": 1, "kind": ISSUING, "user_id": None}, *members]))
-        movements = self._movements(transfers)
-        while batch := list(islice(movements, BATCH_SIZE)):
+        rows_of_each = self._transfers(transfers)
+        while batch := list(islice(rows_of_each, BATCH_SIZE)):
             for model in (Transfer, Entry, Memo):
                 rows = [row for made in batch for row in made[model]]
                 if rows:
@@ -140,21 +143,21 @@ class _Books:
         balances = [{"id": account, "balance": balance} for account, balance in self.balances.items()]
         db.session.bulk_update_mappings(Account.__mapper__, balances)
 
-    def _movements(self, transfers: int) -> Iterator[dict[Any, list[dict[str, Any]]]]:
+    def _transfers(self, transfers: int) -> Iterator[dict[Any, list[dict[str, Any]]]]:
         number = len(self.user_ids) + transfers
         begin = clock.now() - MONTHS
         for n in range(number):
             moment = begin + MONTHS * n / number
             if n < len(self.user_ids):
-                yield self._movement(n + 1, "deposit", None, self.user_ids[n], DEPOSIT, moment)
+                yield self._transfer(n + 1, "deposit", None, self.user_ids[n], DEPOSIT, moment)
             else:
                 sender, receiver = self.chance.sample(self.user_ids, 2)
                 most = self.balances[self.accounts[sender]] // 10
                 kind = "transfer" if most else "deposit"
                 amount = self.chance.randint(1, most) if most else DEPOSIT
-                yield self._movement(n + 1, kind, sender if most else None, receiver, amount, moment)
+                yield self._transfer(n + 1, kind, sender if most else None, receiver, amount, moment)
 
-    def _movement(
+    def _transfer(
         self, transfer_id: int, kind: str, sender: int | None, receiver: int, amount: int, moment: datetime
     ) -> dict[Any, list[dict[str, Any]]]:
         transfer = {"id": transfer_id, "kind": kind, "sender_id": sender, "receiver_id": receiver, "amount": amount}
@@ -168,7 +171,7 @@ class _Books:
         return {Transfer: [{**transfer, "created_at": moment}], Entry: entries, Memo: memos}
 
 
-def _make_orders(user_ids: list[int]) -> None:
+def _create_orders(user_ids: list[int]) -> None:
     """Place an order of each product, complete a third of them and cancel another, by the rules of orders."""
     products = db.session.execute(select(Product.id, Product.seller_id).order_by(Product.id)).all()
     for number, product in enumerate(products):

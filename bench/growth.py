@@ -12,7 +12,7 @@ from urllib.parse import quote
 from app import create_app
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.wallet import audit
+from app.wallet import verification
 from bench import report
 from bench.contenders import Contender, started
 from bench.database import Database, filled, server
@@ -127,7 +127,7 @@ def _ledger(databases: list[Database]) -> list[str]:
 
 def _add_up() -> float:
     begin = time.perf_counter()
-    verdict: dict[str, Any] = unit_of_work(audit.add_up)
+    verdict: dict[str, Any] = unit_of_work(verification.verify)
     if not verdict["balanced"]:
         raise RuntimeError(f"The ledger does not balance: {verdict}")
     return (time.perf_counter() - begin) * 1e6 / float(verdict["entries"])

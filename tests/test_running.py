@@ -368,7 +368,7 @@ def test_create_user_makes_an_account_in_any_role(checkout: Checkout) -> None:
         "flask", "create-user", "boss@example.com", "--name", "The boss", "--role", "admin", "--password", "-",
         stdin="Correct-horse-1\n",
     )  # fmt: skip
-    assert (made.returncode, made.stdout) == (0, "Made the admin boss@example.com with the id 31.\n")
+    assert (made.returncode, made.stdout) == (0, "Created the admin boss@example.com with the id 31.\n")
     asked = checkout.run(
         "flask", "create-user", "second@example.com", stdin="Second\nmember\nCorrect-horse-1\nCorrect-horse-1\n"
     )

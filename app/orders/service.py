@@ -1,4 +1,4 @@
-"""The rules of orders: stock and credits move together, or not at all.
+"""The rules of orders: stock and credits change together, or not at all.
 
 Rows are locked in one order everywhere: the order, its products by id, then the accounts by id.
 """
@@ -21,7 +21,7 @@ from app.orders.events import OrderCancelled, OrderCompleted, OrderEvent, OrderP
 from app.orders.models import CANCELLED, COMPLETED, PLACED, Order, OrderLine
 from app.products.models import MAX_STOCK, Product
 from app.users.models import User
-from app.wallet.ledger import Movement, locked, locked_account, move, new_escrow
+from app.wallet.ledger import locked_account, locked_accounts, open_escrow_account, post_transfer
 from app.wallet.models import MAX_AMOUNT
 
 OPEN_FOR = timedelta(days=14)
@@ -64,7 +64,7 @@ def get_order(caller: Caller, order_id: int) -> dict[str, Any]:
 
 
 def create_order(caller: Caller, *, lines: Lines) -> dict[str, Any]:
-    """Take the stock, and move the total from the buyer into escrow.
+    """Place an order: take the stock, and transfer the total from the buyer into escrow.
 
     Raises ValidationFailed, NotFound for an unknown product, or Conflict: ``product_inactive``, ``out_of_stock``,
     ``insufficient_funds``.
@@ -143,15 +143,15 @@ def _seller_of(caller: Caller, product_ids: list[int]) -> int:
 
 
 def _pay_into_escrow(buyer_id: int, total: int) -> int:
-    (buyer,) = locked(buyer_id)
-    escrow = new_escrow()
-    move(Movement("order", buyer, escrow, total))
+    (buyer,) = locked_accounts(buyer_id)
+    escrow = open_escrow_account()
+    post_transfer(buyer, escrow, kind="order", amount=total)
     escrow_id: int = escrow.id
     return escrow_id
 
 
 def open_order(caller: Caller, order_id: int) -> Order:
-    """Return one of the caller's orders, locked, to take a step. Raises NotFound."""
+    """Return one of the caller's orders, locked, to be completed or cancelled. Raises NotFound."""
     order = _locked(order_id)
     if order is None or caller.id not in (order.buyer_id, order.seller_id):
         raise NotFound
@@ -171,21 +171,21 @@ def complete_order(caller: Caller, order: Order) -> dict[str, Any]:
 
 
 def _complete(order: Order, *, by: int | None) -> None:
-    _leave(order, COMPLETED)
+    _close(order, COMPLETED)
     _pay_out(order, "payout", order.seller_id)
     _emit(OrderCompleted, order, by=by)
 
 
 def cancel_order(caller: Caller, order: Order) -> dict[str, Any]:
-    """Return stock and credits back. Raises Conflict unless it is placed."""
-    _leave(order, CANCELLED)
-    _give_stock_back(order)
+    """Cancel an order: stock and credits go back. Raises Conflict unless it is placed."""
+    _close(order, CANCELLED)
+    _restore_stock(order)
     _pay_out(order, "refund", order.buyer_id)
     _emit(OrderCancelled, order, by=caller.member_id)
     return get_order(caller, order.id)
 
 
-def _leave(order: Order, status: str) -> None:
+def _close(order: Order, status: str) -> None:
     if order.status != PLACED:
         raise Conflict(f"The order is {order.status} already.", code="order_not_open")
     order.status = status
@@ -200,11 +200,11 @@ def _emit(event: type[OrderEvent], order: Order | Record, *, by: int | None) -> 
 def _pay_out(order: Order, kind: str, user_id: int) -> None:
     if order.escrow_id is None:
         return
-    (member,) = locked(user_id, active=False)
-    move(Movement(kind, locked_account(order.escrow_id), member, order.total))
+    (member,) = locked_accounts(user_id, active=False)
+    post_transfer(locked_account(order.escrow_id), member, kind=kind, amount=order.total)
 
 
-def _give_stock_back(order: Order) -> None:
+def _restore_stock(order: Order) -> None:
     lines = select(OrderLine.product_id, OrderLine.quantity).where(OrderLine.order_id == order.id)
     for product_id, quantity in db.session.execute(lines.order_by(OrderLine.product_id)).all():
         product = db.session.get_one(Product, product_id, with_for_update=True)

@@ -1,7 +1,7 @@
-"""Double entry: how credits move. The only place that writes accounts, transfers and entries.
+"""The ledger, in double entry: the only module that writes accounts, transfers and entries.
 
-A movement locks its two accounts in the order of their ids, so that no two movements wait for each other, and then
-knows both balances: everything else is one statement on PostgreSQL.
+A transfer is posted between two accounts that are locked, in the order of their ids, so that no two transfers wait for
+each other. With both balances known, posting it is one statement on PostgreSQL.
 """
 
 from dataclasses import dataclass
@@ -24,20 +24,8 @@ USERS, ACCOUNTS, TRANSFERS, ENTRIES, MEMOS = map(table_of, (User, Account, Trans
 
 
 @dataclass(frozen=True)
-class Movement:
-    """Credits on their way from one account to another, both locked: an amount in minor units, and why."""
-
-    kind: str
-    sender: Record
-    receiver: Record
-    amount: int
-    memo: str = ""
-    reverses: int | None = None
-
-
-@dataclass(frozen=True)
 class PostedTransfer:
-    """A transfer that was written, as it is shown."""
+    """A transfer that is in the ledger, as it is shown. ``amount``: minor units."""
 
     id: int
     kind: str
@@ -49,27 +37,28 @@ class PostedTransfer:
     created_at: datetime
 
 
-def locked(*user_ids: int, issuing: bool = False, active: bool = True) -> list[Record]:
-    """Return the accounts of members as asked for, and last the issuing one; locked in the order of their ids.
+def locked_accounts(*user_ids: int, issuing: bool = False, active: bool = True) -> list[Record]:
+    """Return the accounts of one or two members, then with ``issuing`` the issuing one; locked in the order of ids.
 
-    An account is made at its first movement. Raises NotFound for a member who is unknown or, with ``active``, disabled.
+    An account is opened when it is first asked for. Raises NotFound for a member who is unknown or deleted, or with
+    ``active``, disabled.
     """
     owners: list[int | None] = [*user_ids, None] if issuing else [*user_ids]
     accounts = _lock(owners, active=active)
     missing = [owner for owner in owners if owner not in accounts]
     if missing:
-        _open(missing, active=active)
+        _open_accounts(missing, active=active)
         accounts = _lock(owners, active=active)
     return [accounts[owner] for owner in owners]
 
 
 def _lock(owners: list[int | None], *, active: bool) -> dict[int | None, Record]:
-    """Lock the accounts that there are; the owner of the issuing one is None."""
-    accounts = execute(_accounts(None in owners, active), _members(owners))
+    """Lock the accounts that exist, and return them by owner; the owner of the issuing one is None."""
+    accounts = execute(_accounts_query(None in owners, active), _member_ids(owners))
     return {account.user_id: account for account in accounts}
 
 
-def _members(owners: list[int | None]) -> dict[str, int]:
+def _member_ids(owners: list[int | None]) -> dict[str, int]:
     """Return the one or two members among ``owners`` as the parameters of a statement."""
     members = [owner for owner in owners if owner is not None]
     return {"one": members[0], "other": members[-1]}
@@ -77,25 +66,26 @@ def _members(owners: list[int | None]) -> dict[str, int]:
 
 # Statements are built once for each case: to build one takes longer than to execute it.
 @cache
-def _accounts(issuing: bool, active: bool) -> Select[Any]:
-    """Lock accounts. Their members are held before, as deleting does it, so that nobody is paid while being deleted."""
-    held = _held(active).cte("held")
-    mine = ACCOUNTS.c.user_id.in_(select(held.c.id))
-    wanted = or_(mine, ACCOUNTS.c.kind == ISSUING) if issuing else mine
+def _accounts_query(issuing: bool, active: bool) -> Select[Any]:
+    """Select accounts, locked; their members first, as a deletion does, so that nobody is paid while being deleted."""
+    members = _members_query(active).cte("members")
+    theirs = ACCOUNTS.c.user_id.in_(select(members.c.id))
+    wanted = or_(theirs, ACCOUNTS.c.kind == ISSUING) if issuing else theirs
     return prepared(select(ACCOUNTS).where(wanted).order_by(ACCOUNTS.c.id).with_for_update(of=ACCOUNTS))
 
 
 @cache
-def _held(active: bool) -> Select[Any]:
-    alive = USERS.c.is_active if active else USERS.c.deleted_at.is_(None)
+def _members_query(active: bool) -> Select[Any]:
+    """Select members, locked against deletion."""
+    eligible = USERS.c.is_active if active else USERS.c.deleted_at.is_(None)
     members = USERS.c.id.in_([bindparam("one"), bindparam("other")])
-    return prepared(select(USERS.c.id).where(members, alive).with_for_update(read=True, key_share=True))
+    return prepared(select(USERS.c.id).where(members, eligible).with_for_update(read=True, key_share=True))
 
 
-def _open(owners: list[int | None], *, active: bool) -> None:
-    """Make accounts, unless somebody else makes them at this moment."""
+def _open_accounts(owners: list[int | None], *, active: bool) -> None:
+    """Create accounts, unless another transaction creates them at this moment."""
     members = {owner for owner in owners if owner is not None}
-    if members and set(execute(_held(active), _members(owners)).scalars()) != members:
+    if members and set(execute(_members_query(active), _member_ids(owners)).scalars()) != members:
         raise NotFound("There is no such member.")
     for owner in owners:
         kind = ISSUING if owner is None else MEMBER
@@ -107,76 +97,85 @@ def locked_account(account_id: int) -> Record:
     return execute(select(ACCOUNTS).where(ACCOUNTS.c.id == account_id).with_for_update()).one()
 
 
-def new_escrow() -> Record:
-    """Make an account that holds the credits of one order, so that no two orders wait for each other."""
+def open_escrow_account() -> Record:
+    """Create an account that holds the credits of one order, so that no two orders wait for each other."""
     return execute(insert(ACCOUNTS).values(kind=ESCROW, user_id=None, balance=0).returning(ACCOUNTS)).one()
 
 
-def move(movement: Movement) -> PostedTransfer:
-    """Write a movement between two locked accounts. Raises Conflict where a balance does not allow it."""
-    after = _balances_after(movement)
-    now = clock.now()
+def post_transfer(
+    sender: Record, receiver: Record, *, kind: str, amount: int, memo: str = "", reverses: int | None = None
+) -> PostedTransfer:
+    """Post a transfer of ``amount`` minor units between two locked accounts: a debit and a credit.
+
+    Raises Conflict where a balance does not allow it: ``insufficient_funds`` or ``balance_too_large``.
+    """
+    sender_balance, receiver_balance = _balances_after(sender, receiver, amount)
     transfer: dict[str, Any] = {
-        "kind": movement.kind,
-        "sender_id": movement.sender.user_id,
-        "receiver_id": movement.receiver.user_id,
-        "amount": movement.amount,
-        "reverses": movement.reverses,
-        "created_at": now,
+        "kind": kind,
+        "sender_id": sender.user_id,
+        "receiver_id": receiver.user_id,
+        "amount": amount,
+        "reverses": reverses,
+        "created_at": clock.now(),
     }
     values = {
         **transfer,
-        "memo": movement.memo,
-        "from_account": movement.sender.id,
-        "to_account": movement.receiver.id,
-        "taken": -movement.amount,
-        "from_balance": after[0],
-        "to_balance": after[1],
+        "memo": memo,
+        "sender_account": sender.id,
+        "receiver_account": receiver.id,
+        "debit": -amount,
+        "credit": amount,
+        "sender_balance": sender_balance,
+        "receiver_balance": receiver_balance,
     }
-    write = _in_one_statement if db.engine.dialect.name == "postgresql" else _one_by_one
-    return PostedTransfer(id=write(values), memo=movement.memo, **transfer)
+    write = _write_at_once if db.engine.dialect.name == "postgresql" else _write_one_by_one
+    return PostedTransfer(id=write(values), memo=memo, **transfer)
 
 
-def _balances_after(movement: Movement) -> tuple[int, int]:
-    sender, receiver = movement.sender, movement.receiver
-    if sender.kind != ISSUING and sender.balance < movement.amount:
+def _balances_after(sender: Record, receiver: Record, amount: int) -> tuple[int, int]:
+    if sender.kind != ISSUING and sender.balance < amount:
         raise Conflict("The balance does not suffice.", code="insufficient_funds")
-    after = sender.balance - movement.amount, receiver.balance + movement.amount
+    after = sender.balance - amount, receiver.balance + amount
     if max(map(abs, after)) > MAX_BALANCE:
         raise Conflict("A balance would become larger than one can be.", code="balance_too_large")
     return after
 
 
-def _given(name: str, column: ColumnElement[Any]) -> BindParameter[Any]:
-    """A value of a movement that goes to ``column``; SQLAlchemy keeps the names of columns to itself."""
-    return bindparam(f"given_{name}", type_=column.type)
+def _value(name: str, column: ColumnElement[Any]) -> BindParameter[Any]:
+    """Return the parameter for a value of ``column``; SQLAlchemy reserves the names of columns."""
+    return bindparam(f"value_{name}", type_=column.type)
 
 
+SENDER, RECEIVER = (_value(f"{party}_account", ACCOUNTS.c.id) for party in ("sender", "receiver"))
 NEW_BALANCES = (
     update(ACCOUNTS)
-    .where(ACCOUNTS.c.id.in_([_given("from_account", ACCOUNTS.c.id), _given("to_account", ACCOUNTS.c.id)]))
+    .where(ACCOUNTS.c.id.in_([SENDER, RECEIVER]))
     .values(
         balance=case(
-            (ACCOUNTS.c.id == _given("from_account", ACCOUNTS.c.id), _given("from_balance", ACCOUNTS.c.balance)),
-            else_=_given("to_balance", ACCOUNTS.c.balance),
+            (ACCOUNTS.c.id == SENDER, _value("sender_balance", ACCOUNTS.c.balance)),
+            else_=_value("receiver_balance", ACCOUNTS.c.balance),
         ),
-        updated_at=_given("created_at", ACCOUNTS.c.updated_at),
+        updated_at=_value("created_at", ACCOUNTS.c.updated_at),
     )
 )
 NEW_TRANSFER = (
     insert(TRANSFERS)
-    .values({c.name: _given(c.name, c) for c in TRANSFERS.c if not c.primary_key})
+    .values({c.name: _value(c.name, c) for c in TRANSFERS.c if not c.primary_key})
     .returning(TRANSFERS.c.id)
 )
-# The values that go into each of the two entries, and into which of its columns.
-SIDES = (("from_account", "taken", "from_balance", "created_at"), ("to_account", "amount", "to_balance", "created_at"))
+# The columns of an entry, and the values that go into them: one row is the debit, the other the credit.
 ENTRY = ("account_id", "amount", "balance_after", "created_at")
+SIDES = (
+    ("sender_account", "debit", "sender_balance", "created_at"),
+    ("receiver_account", "credit", "receiver_balance", "created_at"),
+)
 
 
-def _one_by_one(values: dict[str, Any]) -> int:
-    given = {f"given_{name}": value for name, value in values.items()}
-    execute(NEW_BALANCES, given)
-    transfer_id: int = execute(NEW_TRANSFER, given).scalar_one()
+def _write_one_by_one(values: dict[str, Any]) -> int:
+    """Write the rows of a transfer, each by a statement of its own; return its id."""
+    parameters = {f"value_{name}": value for name, value in values.items()}
+    execute(NEW_BALANCES, parameters)
+    transfer_id: int = execute(NEW_TRANSFER, parameters).scalar_one()
     rows = [dict(zip(ENTRY, (values[name] for name in side), strict=True)) for side in SIDES]
     execute(insert(ENTRIES), [{"transfer_id": transfer_id, **row} for row in rows])
     if values["memo"]:
@@ -184,22 +183,23 @@ def _one_by_one(values: dict[str, Any]) -> int:
     return transfer_id
 
 
-def _in_one_statement(values: dict[str, Any]) -> int:
-    """Write all rows by one statement with data-modifying WITH: one way to the server and back instead of four."""
-    written: int = execute(_movement(), {f"given_{name}": value for name, value in values.items()}).scalar_one()
-    return written
+def _write_at_once(values: dict[str, Any]) -> int:
+    """Write the rows of a transfer by one statement with data-modifying WITH, one round trip instead of four."""
+    parameters = {f"value_{name}": value for name, value in values.items()}
+    transfer_id: int = execute(_transfer_statement(), parameters).scalar_one()
+    return transfer_id
 
 
 @cache
-def _movement() -> Select[Any]:
-    made = NEW_TRANSFER.cte("made")
+def _transfer_statement() -> Select[Any]:
+    transfer = NEW_TRANSFER.cte("new_transfer")
     rows = [
-        select(made.c.id, *(_given(name, ENTRIES.c[column]) for name, column in zip(side, ENTRY, strict=True)))
+        select(transfer.c.id, *(_value(name, ENTRIES.c[column]) for name, column in zip(side, ENTRY, strict=True)))
         for side in SIDES
     ]
     entries = insert(ENTRIES).from_select(["transfer_id", *ENTRY], union_all(*rows)).returning(ENTRIES.c.id)
-    memo = _given("memo", MEMOS.c.text)
-    memos = insert(MEMOS).from_select(["transfer_id", "text"], select(made.c.id, memo).where(memo != ""))
-    moved = NEW_BALANCES.returning(ACCOUNTS.c.id).cte("moved")
-    noted = memos.returning(MEMOS.c.transfer_id).cte("noted")
-    return prepared(select(made.c.id).add_cte(moved, entries.cte("entered"), noted))
+    text = _value("memo", MEMOS.c.text)
+    memo = insert(MEMOS).from_select(["transfer_id", "text"], select(transfer.c.id, text).where(text != ""))
+    new_balances = NEW_BALANCES.returning(ACCOUNTS.c.id).cte("new_balances")
+    new_memo = memo.returning(MEMOS.c.transfer_id).cte("new_memo")
+    return prepared(select(transfer.c.id).add_cte(new_balances, entries.cte("new_entries"), new_memo))

@@ -1,7 +1,7 @@
 """The tables of the ledger, in double entry.
 
 Transfers and entries are only ever added: a trigger in the database refuses to change or delete one. A balance is a
-checked sum of entries. What a person has written stands in a table of its own, where it can be erased.
+checked sum of entries. What a person has written is in a table of its own, where it can be erased.
 """
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
@@ -43,7 +43,7 @@ class Account(Changeable):
 
 
 class Transfer(Created):
-    """A movement of credits. A party that is no member (the community, an escrow) is NULL."""
+    """A transfer of credits. A party that is no member (the community, an escrow) is NULL."""
 
     __tablename__ = "transfers"
     __table_args__ = (
@@ -92,7 +92,7 @@ class Memo(Base):
 
 
 class LedgerCheck(Created):
-    """The verdict of one adding-up of the whole ledger."""
+    """The result of one verification of the whole ledger, as JSON."""
 
     __tablename__ = "ledger_checks"
     __table_args__ = (NEVER_REUSE_IDS,)

@@ -7,7 +7,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.lists.listing import Filter, Listing
 from app.core.rest.endpoint import endpoint
 from app.core.rest.resource import Resource
-from app.wallet import audit, service
+from app.wallet import service, verification
 from app.wallet.models import Entry, Transfer
 from app.wallet.schemas import (
     EntrySchema,
@@ -55,7 +55,7 @@ class WalletEntryList(Resource):
 
     @endpoint(permission="wallet:read", listing=ENTRIES)
     def get(self, caller: Caller) -> Any:
-        """List what has moved on your account, the newest first."""
+        """List the entries of your account, the newest first."""
         return service.list_entries(caller.member_id)
 
 
@@ -73,12 +73,12 @@ class UserWalletEntryList(Resource):
 
     @endpoint(permission="wallet:audit", listing=ENTRIES, errors=(NotFound,))
     def get(self, _caller: Caller, user_id: int) -> Any:
-        """List what has moved on any member's account."""
+        """List the entries of any member's account."""
         return service.list_entries_of(user_id)
 
 
 class TransferList(Resource):
-    """Movements of credits."""
+    """Transfers of credits."""
 
     @endpoint(permission="transfer:read", listing=TRANSFERS)
     def get(self, caller: Caller) -> Any:
@@ -99,7 +99,7 @@ class TransferList(Resource):
 
 
 class TransferItem(Resource):
-    """One movement of credits."""
+    """One transfer of credits."""
 
     @endpoint(permission="transfer:read", response=TransferSchema, errors=(NotFound,))
     def get(self, caller: Caller, transfer_id: int) -> Any:
@@ -119,7 +119,7 @@ class Reversal(Resource):
     )
     def post(self, _caller: Caller, transfer_id: int) -> Any:
         """Make the opposite transfer, once, of a `transfer`, `deposit` or `withdrawal`; else 409 `not_reversible`."""
-        return service.reverse(transfer_id)
+        return service.reverse_transfer(transfer_id)
 
 
 class DepositList(Resource):
@@ -145,5 +145,5 @@ class Ledger(Resource):
 
     @endpoint(permission="ledger:read", response=LedgerSchema)
     def get(self, _caller: Caller) -> Any:
-        """Add up every entry anew; above 100,000 entries, read the last verdict of `flask ledger verify`."""
-        return audit.get_verdict()
+        """Add up every entry anew; above 100,000 entries, read the last result of `flask ledger verify`."""
+        return verification.get_ledger()

@@ -10,12 +10,14 @@ MINOR_UNITS = {"description": "Minor units of the community's credits."}
 
 
 class WalletSchema(Schema):
-    """What a member has."""
+    """The balance of a member."""
 
     user_id = Id(dump_only=True)
     balance = Integer(0, MAX_BALANCE, dump_only=True, metadata=MINOR_UNITS)
     currency = Text(3, 3, dump_only=True)
-    updated_at = Timestamp(dump_only=True, allow_none=True, metadata={"description": "`null` before any movement."})
+    updated_at = Timestamp(
+        dump_only=True, allow_none=True, metadata={"description": "`null` before the first transfer."}
+    )
 
 
 class EntrySchema(Schema):
@@ -33,7 +35,7 @@ class EntrySchema(Schema):
 
 
 class TransferSchema(Schema):
-    """A movement of credits."""
+    """A transfer of credits."""
 
     id = Id(dump_only=True)
     kind = Choice(*KINDS, dump_only=True)
@@ -46,7 +48,7 @@ class TransferSchema(Schema):
 
 
 class NewTransferSchema(Schema):
-    """What a member sends to another."""
+    """A transfer from one member to another, to be made."""
 
     receiver_id = Id(required=True)
     amount = Integer(1, MAX_AMOUNT, required=True, metadata=MINOR_UNITS)

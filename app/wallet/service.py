@@ -1,4 +1,4 @@
-"""The rules of credits: who may move and see what."""
+"""The rules of credits: who may transfer, reverse and see what."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.core.rows import one_or_not_found
 from app.extensions import db
 from app.users.models import User
 from app.wallet.events import TransferReceived
-from app.wallet.ledger import Movement, PostedTransfer, locked, move
+from app.wallet.ledger import PostedTransfer, locked_accounts, post_transfer
 from app.wallet.models import Account, Entry, Memo, Transfer
 
 AUDIT = "transfer:audit"
@@ -40,7 +40,7 @@ ALL = select(*SHOWN).outerjoin(Memo, Memo.transfer_id == Transfer.id)
 
 
 def get_wallet(user_id: int) -> dict[str, Any]:
-    """Return a member's balance; zero before any movement. Raises NotFound for an unknown member."""
+    """Return a member's balance, in minor units; zero before the first transfer. Raises NotFound."""
     wallet = one_or_not_found(WALLET, {"user_id": user_id})
     currency = current_app.config["CURRENCY"]
     return {
@@ -52,7 +52,7 @@ def get_wallet(user_id: int) -> dict[str, Any]:
 
 
 def list_entries(user_id: int) -> Query:
-    """Return the query of a member's statement: a walk along the account's index; joins that can add or hide no row."""
+    """Return the query of a member's statement: a scan of the account's index, and joins that add or hide no row."""
     counterparty_id = case((Entry.amount < 0, Transfer.receiver_id), else_=Transfer.sender_id)
     shown = (
         Entry.id,
@@ -96,27 +96,27 @@ def get_transfer(caller: Caller, transfer_id: int) -> Record:
 
 
 def create_transfer(caller: Caller, *, receiver_id: int, amount: int, memo: str) -> PostedTransfer:
-    """Send credits (minor units) to another member. Raises ValidationFailed, NotFound or Conflict."""
+    """Transfer credits (minor units) to another member. Raises ValidationFailed, NotFound or Conflict."""
     if receiver_id == caller.member_id:
         raise ValidationFailed(errors={"receiver_id": ["You cannot send credits to yourself."]})
-    sender, receiver = locked(caller.member_id, receiver_id)
-    return _emit_received(move(Movement("transfer", sender, receiver, amount, memo)))
+    sender, receiver = locked_accounts(caller.member_id, receiver_id)
+    return _emit_received(post_transfer(sender, receiver, kind="transfer", amount=amount, memo=memo))
 
 
 def deposit(*, user_id: int, amount: int, memo: str) -> PostedTransfer:
     """Issue credits (minor units) to a member. Raises NotFound."""
-    member, issuing = locked(user_id, issuing=True)
-    return _emit_received(move(Movement("deposit", issuing, member, amount, memo)))
+    member, issuing = locked_accounts(user_id, issuing=True)
+    return _emit_received(post_transfer(issuing, member, kind="deposit", amount=amount, memo=memo))
 
 
 def withdraw(*, user_id: int, amount: int, memo: str) -> PostedTransfer:
     """Take credits (minor units) back from a member, a disabled one too. Raises NotFound or Conflict."""
-    member, issuing = locked(user_id, issuing=True, active=False)
-    return move(Movement("withdrawal", member, issuing, amount, memo))
+    member, issuing = locked_accounts(user_id, issuing=True, active=False)
+    return post_transfer(member, issuing, kind="withdrawal", amount=amount, memo=memo)
 
 
-def reverse(transfer_id: int) -> PostedTransfer:
-    """Make the opposite of a transfer, once. Raises NotFound, or Conflict if that cannot be, or has been, done."""
+def reverse_transfer(transfer_id: int) -> PostedTransfer:
+    """Post the opposite of a transfer, once. Raises NotFound, or Conflict (``not_reversible``)."""
     transfer = db.session.get(Transfer, transfer_id)
     if transfer is None:
         raise NotFound
@@ -125,13 +125,14 @@ def reverse(transfer_id: int) -> PostedTransfer:
         raise refusal
     members = [party for party in (transfer.receiver_id, transfer.sender_id) if party is not None]
     try:
-        accounts = locked(*members, issuing=len(members) == 1, active=False)
+        accounts = locked_accounts(*members, issuing=len(members) == 1, active=False)
     except NotFound:
         raise refusal from None  # One of them has been deleted.
     sender, receiver = accounts if transfer.receiver_id is not None else reversed(accounts)
     if db.session.scalar(select(Transfer.id).where(Transfer.reverses == transfer_id)) is not None:
         raise refusal
-    return _emit_received(move(Movement("reversal", sender, receiver, transfer.amount, reverses=transfer_id)))
+    posted = post_transfer(sender, receiver, kind="reversal", amount=transfer.amount, reverses=transfer_id)
+    return _emit_received(posted)
 
 
 def _emit_received(posted: PostedTransfer) -> PostedTransfer:

@@ -1,4 +1,4 @@
-"""The books: only ever added to, and added up anew."""
+"""The ledger: append-only, and verified."""
 
 import pytest
 from flask import Flask
@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.wallet import audit
+from app.wallet import verification
 from app.wallet.models import Account, Entry, Transfer
 from tests.conftest import AsUser
 from tests.wallet.test_wallet import check_books, fund
@@ -64,21 +64,21 @@ def _accounts(app: Flask) -> list[dict[str, int]]:
         return [{"account_id": account_id} for account_id in db.session.scalars(db.select(Account.id))]
 
 
-def test_a_long_ledger_is_added_up_part_by_part_and_its_verdict_kept(
+def test_a_long_ledger_is_verified_batch_by_batch_and_its_result_stored(
     app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     treasurer, member = as_user("treasurer"), as_user()
     for _ in range(5):
         fund(treasurer, member, 10)
     now = check_books(treasurer)
-    monkeypatch.setattr(audit, "BATCH_SIZE", 2)
+    monkeypatch.setattr(verification, "BATCH_SIZE", 2)
     steps: list[int] = []
     with app.app_context():
-        verdict = unit_of_work(lambda: audit.record_verdict(steps.append), snapshot=True)
+        result = unit_of_work(lambda: verification.verify_ledger(steps.append), snapshot=True)
     assert len(steps) == 3
-    assert (verdict["balanced"], verdict["entries"], verdict["issued"]) == (True, 10, 50)
-    assert {**now, "as_of": ""} == {**verdict, "as_of": ""}
+    assert (result["balanced"], result["entries"], result["issued"]) == (True, 10, 50)
+    assert {**now, "as_of": ""} == {**result, "as_of": ""}
 
     fund(treasurer, member, 10)
-    monkeypatch.setattr(audit, "ADDED_UP_AT_ONCE", 3)
-    assert check_books(treasurer)["issued"] == 50  # the verdict that was kept
+    monkeypatch.setattr(verification, "MAX_ENTRIES_PER_REQUEST", 3)
+    assert check_books(treasurer)["issued"] == 50  # the stored result

@@ -1,4 +1,4 @@
-"""The check of the whole ledger: everything added up anew, and what does not fit named."""
+"""The verification of the whole ledger: every balance against the sum of its entries, every transfer against zero."""
 
 import json
 from collections.abc import Callable
@@ -11,41 +11,41 @@ from app.core.db.base import Query
 from app.extensions import db
 from app.wallet.models import ISSUING, Account, Entry, LedgerCheck, Transfer
 
-ADDED_UP_AT_ONCE = 100_000  # entries; above that a request answers the last verdict
-MOST_MISMATCHES = 1_000
-BATCH_SIZE = 50_000  # ids of accounts and transfers that are gone through at once
+MAX_ENTRIES_PER_REQUEST = 100_000  # above that a request is answered with the last stored result
+MAX_MISMATCHES = 1_000  # that one statement returns
+BATCH_SIZE = 50_000  # ids of accounts and transfers that one statement looks at
 
 
-def get_verdict() -> dict[str, Any]:
-    """Return the state of the ledger: added up now, or where that would last, the last verdict that was recorded."""
-    bounded = select(Entry.id).limit(ADDED_UP_AT_ONCE + 1).subquery()
-    if (db.session.scalar(select(func.count()).select_from(bounded)) or 0) > ADDED_UP_AT_ONCE:
-        recorded = db.session.scalar(select(LedgerCheck.verdict).order_by(LedgerCheck.id.desc()).limit(1))
-        if recorded is not None:
-            verdict: dict[str, Any] = json.loads(recorded)
-            return verdict
-    return add_up()
+def get_ledger() -> dict[str, Any]:
+    """Return the state of the ledger: verified now, or where that would take too long, the last stored result."""
+    bounded = select(Entry.id).limit(MAX_ENTRIES_PER_REQUEST + 1).subquery()
+    if (db.session.scalar(select(func.count()).select_from(bounded)) or 0) > MAX_ENTRIES_PER_REQUEST:
+        stored = db.session.scalar(select(LedgerCheck.verdict).order_by(LedgerCheck.id.desc()).limit(1))
+        if stored is not None:
+            result: dict[str, Any] = json.loads(stored)
+            return result
+    return verify()
 
 
-def record_verdict(progress: Callable[[int], None]) -> dict[str, Any]:
-    """Add up a ledger of any length, part by part, and keep the verdict for those who ask.
+def verify_ledger(progress: Callable[[int], None]) -> dict[str, Any]:
+    """Verify a ledger of any length, batch by batch; store the result and return it.
 
-    Takes what is called with the number of ids that each part has gone through. Runs inside an snapshot unit of work,
-    so that all parts are of one moment.
+    ``progress`` is called after each batch with its number of ids. Runs inside a unit of work with a snapshot, so that
+    all batches see the same moment.
     """
-    verdict = add_up(range(1, BATCH_SIZE))
+    result = verify(range(1, BATCH_SIZE))
     progress(BATCH_SIZE)
     for first in range(BATCH_SIZE, last_id() + 1, BATCH_SIZE):
-        part = add_up(range(first, first + BATCH_SIZE))
+        batch = verify(range(first, first + BATCH_SIZE))
         for name in ("entries", "accounts", "sum", "issued"):
-            verdict[name] += part[name]
-        verdict["balanced"] &= part["balanced"]
-        verdict["mismatches"] += part["mismatches"]
+            result[name] += batch[name]
+        result["balanced"] &= batch["balanced"]
+        result["mismatches"] += batch["mismatches"]
         progress(BATCH_SIZE)
-    verdict["balanced"] &= not verdict["sum"]
-    kept = {**verdict, "as_of": verdict["as_of"].isoformat().replace("+00:00", "Z")}
-    db.session.execute(insert(LedgerCheck).values(verdict=json.dumps(kept)))
-    return verdict
+    result["balanced"] &= not result["sum"]
+    stored = {**result, "as_of": result["as_of"].isoformat().replace("+00:00", "Z")}
+    db.session.execute(insert(LedgerCheck).values(verdict=json.dumps(stored)))
+    return result
 
 
 def last_id() -> int:
@@ -54,33 +54,32 @@ def last_id() -> int:
     return int(max(db.session.execute(select(*highest)).one()))
 
 
-def add_up(ids: range | None = None) -> dict[str, Any]:
-    """Add up the entries by account and by transfer, in one statement and so at one moment.
+def verify(ids: range | None = None) -> dict[str, Any]:
+    """Verify the accounts and transfers with these ``ids``, by default all, in one statement and so at one moment.
 
-    Takes the range of ids of the accounts and transfers to look at; by default all, and only then "balanced" means
-    that all of it sums to zero. An account's balance must be the sum of its entries, a transfer's two entries must sum
-    to zero.
+    An account's balance must be the sum of its entries, a transfer's two entries must sum to zero. Only without ``ids``
+    does "balanced" also mean that all balances sum to zero.
     """
-    rows = db.session.execute(_adding_up(ids)).all()
-    found = rows[0]
+    rows = db.session.execute(_verification(ids)).all()
+    totals = rows[0]
     mismatches = [
         {"account_id": row.account_id, "balance": row.balance, "computed": row.computed}
         for row in rows
         if row.account_id is not None
     ]
     return {
-        "balanced": not (mismatches or found.wrong_transfers or (ids is None and found.sum)),
-        "entries": found.entries or 0,
-        "accounts": found.accounts,
-        "sum": found.sum or 0,
-        "issued": -(found.issuing or 0),
+        "balanced": not (mismatches or totals.wrong_transfers or (ids is None and totals.sum)),
+        "entries": totals.entries or 0,
+        "accounts": totals.accounts,
+        "sum": totals.sum or 0,
+        "issued": -(totals.issuing or 0),
         "mismatches": mismatches,
         "as_of": clock.now(),
     }
 
 
-def _adding_up(ids: range | None) -> Query:
-    """Make the statement: a row of totals, beside each account that does not fit."""
+def _verification(ids: range | None) -> Query:
+    """Return the statement: a row of totals, beside each account whose balance is wrong."""
     accounts = _within(Account.id, ids)
     entries = select(Entry.account_id, _sum(Entry.amount).label("computed"), func.count().label("entries"))
     by_account = entries.where(_within(Entry.account_id, ids)).group_by(Entry.account_id).cte("by_account")
@@ -103,7 +102,7 @@ def _adding_up(ids: range | None) -> Query:
         .outerjoin_from(*joined)
         .where(accounts, Account.balance != computed)
         .order_by(Account.id)
-        .limit(MOST_MISMATCHES)
+        .limit(MAX_MISMATCHES)
         .subquery()
     )
     return select(totals, wrong).outerjoin_from(totals, wrong, true())
@@ -126,5 +125,5 @@ def _within(column: Any, ids: range | None) -> ColumnElement[bool]:
 
 
 def _sum(column: Any) -> Any:
-    """Add up as 64-bit integers; PostgreSQL would make a numeric of it."""
+    """Return the sum as a 64-bit integer; PostgreSQL would return a numeric."""
     return cast(func.sum(column), BigInteger)
