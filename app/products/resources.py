@@ -69,14 +69,14 @@ class ProductItem(Resource):
         return service.with_prices([service.get_product(product_id)], sent)[0]
 
     @CHANGE
-    def put(self, _caller: Caller, product: Product, **fields: Any) -> Any:
-        """Replace a product: one's own, or any for moderators."""
-        return service.update_product(product, **fields)
+    def put(self, caller: Caller, product: Product, **fields: Any) -> Any:
+        """Replace a product: one's own, or any for moderators, who leave its picture as it is: an `image_id` is 403."""
+        return service.replace_product(caller, product, **fields)
 
     @CHANGE
-    def patch(self, _caller: Caller, product: Product, **changes: Any) -> Any:
-        """Change some of a product's fields: one's own, or any for moderators."""
-        return service.update_product(product, **changes)
+    def patch(self, caller: Caller, product: Product, **changes: Any) -> Any:
+        """Change some of a product's fields: one's own, or any for moderators, whose `image_id` is 403."""
+        return service.update_product(caller, product, **changes)
 
     @endpoint(permission="product:write", load=service.changeable_product, status=204, errors=(NotFound,))
     def delete(self, _caller: Caller, product: Product) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import exists, insert, literal, select, update
 from app.core import clock
 from app.core.caller import Caller
 from app.core.db.base import Query, Record, table_of
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, Forbidden, NotFound
 from app.core.unit_of_work import execute
 from app.extensions import db
 from app.files.models import File
@@ -80,8 +80,24 @@ def changeable_product(caller: Caller, product_id: int) -> Product:
     return product
 
 
-def update_product(product: Product, **changes: Any) -> Record:
-    """Change a product; what is absent stays. Raises ValidationFailed for an image that is none of the seller's."""
+def replace_product(caller: Caller, product: Product, **fields: Any) -> Record:
+    """Replace a product; a picture that is not named goes if the seller does so, and stays if a moderator does.
+
+    Raises as update_product does.
+    """
+    if caller.id != product.seller_id and fields["image_id"] is None:
+        del fields["image_id"]
+    return update_product(caller, product, **fields)
+
+
+def update_product(caller: Caller, product: Product, **changes: Any) -> Record:
+    """Change a product; what is absent stays.
+
+    Raises ValidationFailed for an image that is none of the seller's, and Forbidden for one that another names: a file
+    becomes public by its owner's own act alone.
+    """
+    if "image_id" in changes and caller.id != product.seller_id:
+        raise Forbidden("Only the seller chooses a product's picture.")
     shown_before = product.image_id
     image_id = changes.get("image_id")
     if image_id not in (None, shown_before):
