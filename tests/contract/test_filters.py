@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, insert
 
-from app.core.lists import counting
+from app.core.lists import counting, search
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.posts.models import Post
@@ -154,7 +154,7 @@ def test_filters_and_search_hold_together(admin: CheckedClient) -> None:
         "strasse", "STRASSE", "stra\u00dfe", "\u1e9e", "ss", "\u0130", "i", "I", "\u0131", "\u03c3", "\u03a3", "\u03c2",
         "\u00e4", "\u00c4", "\u0436", "%", "_", "\\", "/", "'", "100%", "e_c", "\ufb01", "fi", "\u00e9", "e\u0301",
         "\U0001f34b", "\u4e2d", "b a", "  a\tb ", "here tab", "t s", "x nowhere", "c", "--", "a b c d e", "S" * 200,
-        " ".join("abcdefghij" * 10),
+        " ".join("abcdefgh"), "ss STRASSE s", "b a/b a b", "a a a a a a a A",
     ],
 )  # fmt: skip
 def test_q_finds_what_contains_each_word_whatever_its_case(admin: CheckedClient, q: str) -> None:
@@ -171,6 +171,22 @@ def test_q_follows_a_change_of_the_text(admin: CheckedClient) -> None:
     admin.patch(f"{USERS}/1", json={"name": "O'Neil \u1e9e"})
     assert [user["id"] for user in found(admin, USERS, q="SS o'neil")] == [1]
     assert found(admin, USERS, q="Admin") == []
+
+
+def test_a_search_that_would_take_too_long_is_refused_and_holds_up_nothing_else(
+    app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = as_user()
+    rows = [{"user_id": 1, "title": f"t{i}", "content": "ab" * 1_000} for i in range(5_000)]
+    with app.app_context():
+        unit_of_work(lambda: db.session.execute(insert(Post), rows))
+    with monkeypatch.context() as patched:
+        patched.setattr(search, "MAX_SECONDS", 0.001)
+        refused = member.get(POSTS, query_string={"q": "b ab z"})
+        assert member.get(POSTS).get_json()["total"] == len(rows)
+    assert (refused.status_code, refused.get_json()["code"]) == (400, "search_too_broad")
+    assert list(refused.get_json()["errors"]) == ["q"]
+    assert member.get(POSTS, query_string={"q": "b ab z"}).get_json()["posts"] == []
 
 
 def test_q_does_not_find_what_the_caller_may_not_see(admin: CheckedClient, as_user: AsUser) -> None:
@@ -413,6 +429,8 @@ REFUSED = [
     (POSTS, "q=", "q"),
     (POSTS, "q=%20%09", "q"),
     (POSTS, "q=" + "x" * 201, "q"),
+    (POSTS, "q=" + "+".join("abcdefghi"), "q"),
+    (POSTS, "q=" + "+".join("abcdefghij" * 10), "q"),
     (POSTS, "sort=", "sort"),
     (POSTS, "sort=id", "sort"),
     (POSTS, "sort=content", "sort"),

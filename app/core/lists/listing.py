@@ -17,7 +17,6 @@ from app.core.errors import ValidationFailed
 from app.core.lists import cursor, search
 from app.core.parameters import (
     PAGE_NUMBER,
-    SHORT_TEXT,
     TRUE_OR_FALSE,
     FieldType,
     Parameter,
@@ -85,7 +84,7 @@ class Listing:
             Parameter("fields", "Show only these fields of each item.", list_of(one_of(*shown), len(shown))),
         ]
         if issubclass(self.model, Searchable):
-            always.append(Parameter("q", "Contains each of these words, whatever their case.", SHORT_TEXT))
+            always.append(Parameter("q", search.MEANING, search.TYPE))
         return (*always, *(parameter for name in self.filters for parameter in self._filter_parameters(name)))
 
     def _filter_parameters(self, name: str) -> list[Parameter]:

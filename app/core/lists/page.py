@@ -1,6 +1,7 @@
 """One page of a list, found by number or by cursor."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ from flask import current_app, request
 from sqlalchemy import Integer, bindparam, literal_column, select, union_all
 
 from app.core.caller import Caller
-from app.core.db.base import Parts, Query, Record, Searchable, fold
+from app.core.db.base import Parts, Query, Record, Searchable
 from app.core.db.prepared import is_prepared, prepared
 from app.core.errors import ValidationFailed
 from app.core.lists import counting, cursor, search
@@ -45,11 +46,11 @@ def page_of(listing: Listing, query: Query | Parts, sent: Mapping[str, Any], *, 
     narrowed = tuple(listing.narrow(part, sent) for part in parts)
     order = listing.order(sent.get("sort", NEWEST_FIRST))
     size = min(sent.get("per_page", current_app.config["PAGE_SIZE_DEFAULT"]), current_app.config["PAGE_SIZE_MAX"])
-    if "cursor" in sent:
-        if "page" in sent:
-            raise ValidationFailed(errors={"page": ["A cursor takes the place of a page."]})
-        return _page_by_cursor(listing, narrowed, order, sent, size=size, caller=caller)
-    return _page_by_number(listing, narrowed, order, sent, size=size, caller=caller)
+    if "cursor" in sent and "page" in sent:
+        raise ValidationFailed(errors={"page": ["A cursor takes the place of a page."]})
+    page = _page_by_cursor if "cursor" in sent else _page_by_number
+    with search.limited() if "q" in sent else nullcontext():
+        return page(listing, narrowed, order, sent, size=size, caller=caller)
 
 
 def _page_by_number(
@@ -58,7 +59,8 @@ def _page_by_number(
     page = sent.get("page", 1)
     found = counting.count(listing.found(parts, _words(sent))) if sent.get("count") != "none" else None
     pages = None if found is None else -(-found // size)
-    rows = _rows(listing, parts, order, sent, values={"limit": size + 1, "offset": (page - 1) * size})
+    values = {"limit": size + 1, "offset": (page - 1) * size}
+    rows = [] if found == 0 else _rows(listing, parts, order, sent, values=values)
     has_more = len(rows) > size if pages is None else page < pages
     body = {
         listing.name: _shown(listing, rows[:size], sent, caller),
@@ -92,7 +94,7 @@ def _page_by_cursor(
 
 
 def _words(sent: Mapping[str, Any]) -> list[str]:
-    return fold(sent.get("q", "")).split()
+    return search.words_of(sent.get("q", ""))
 
 
 def _rows(

@@ -4,22 +4,75 @@ On PostgreSQL an index of trigrams (pg_trgm) serves LIKE itself; on SQLite a tab
 triggers keep, narrows the rows that LIKE is asked about. A word that many rows contain is found sooner without an
 index, among the rows that come first; how many contain it no planner knows, so it is tried there for a bounded number
 of rows.
+
+Short words are in no index, and many long texts may have the trigrams of a word and not the word: such a search reads
+all texts. So the words are few, and the time that a search takes is limited; whoever asks for more is told so.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import ColumnElement, Select, column, select, table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.elements import SQLCoreOperations
 
-from app.core.db.base import Query, Record, Searchable
+from app.core.db.base import Query, Record, Searchable, fold
+from app.core.db.engines import connection_of
+from app.core.db.time_limit import time_limit
+from app.core.errors import BadRequest
 from app.core.lists import cursor
+from app.core.parameters import SHORT_TEXT, FieldType
+from app.core.schema import SPACES
 from app.core.unit_of_work import execute
 from app.extensions import db
 
 TRIGRAM = 3  # characters; an index of trigrams knows nothing of a shorter word
 NEAR = 2_000  # rows that are looked through, in the order of the list, before the index is asked
+MAX_WORDS = 8
+MAX_SECONDS = 2.0
+TOO_BROAD = (
+    "Takes too long here: too many texts would have to be read. "
+    "Use longer or rarer words, add a filter, or leave out the total by `count=none`."
+)
+
+
+def _search_text(text: str) -> str:
+    if len(text.split()) > MAX_WORDS:
+        raise ValueError(f"Must be at most {MAX_WORDS} words.")
+    parsed: str = SHORT_TEXT.parse(text)
+    return parsed
+
+
+_WORD, _GAP = rf"[^\u0000{SPACES}]+", rf"[{SPACES}]"
+TYPE = FieldType(
+    _search_text,
+    {**SHORT_TEXT.json_schema, "pattern": rf"^{_GAP}*{_WORD}({_GAP}+{_WORD}){{0,{MAX_WORDS - 1}}}{_GAP}*$"},
+)
+MEANING = (
+    f"Contains each of these words, {MAX_WORDS} at most, whatever their case. "
+    "A search that would take too long is refused (`search_too_broad`)."
+)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the folded words of ``text`` to look for, the longest first: it is the one that fewest rows contain.
+
+    A word that is a part of another one is left out: what contains that one contains it.
+    """
+    words = sorted(set(fold(text).split()), key=len, reverse=True)
+    return [word for number, word in enumerate(words) if not any(word in longer for longer in words[:number])]
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Limit the time of the statements inside the block. Raises BadRequest when they take longer."""
+    try:
+        with time_limit(connection_of(db), min(MAX_SECONDS, current_app.config["STATEMENT_TIMEOUT"])):
+            yield
+    except TimeoutError:
+        raise BadRequest("The search is too broad.", code="search_too_broad", errors={"q": [TOO_BROAD]}) from None
 
 
 def has_trigrams(words: Sequence[str]) -> bool:
