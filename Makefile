@@ -13,7 +13,7 @@ PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_E
 export FLASK_SKIP_DOTENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format lint stack stack-test drill bench lock clean
+.PHONY: help run test test-fast check format lint declared stack stack-test drill bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,14 @@ lint: $(VENV)/.installed-dev ## Lint, format, types, import direction, declared 
 	@$(BIN)/mypy
 	@echo "==> Import direction"
 	@$(BIN)/lint-imports
+	@echo "==> Declared packages"
+	@$(MAKE) --no-print-directory declared
+
+declared: $(VENV)/.installed-dev ## Find packages that are imported and not in the Pipfile, or in it and not imported
+	@$(BIN)/python -c 'import sys, tomllib; pipfile = tomllib.load(open("Pipfile", "rb")); \
+	  print(*(name for category in sys.argv[1:] for name in pipfile[category]), sep="\n")' packages otel sentry local \
+	  >$(VENV)/declared.txt
+	@$(BIN)/deptry .
 
 format: $(VENV)/.installed-dev ## Format the code, and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
