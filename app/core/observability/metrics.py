@@ -2,8 +2,8 @@
 
 The figures are in memory that the server's processes share, made before they fork: a row for each process, which it
 alone writes, and which stays when the process is gone, to be gone on with by its successor. Sums over the rows are
-right whichever process is asked. prometheus-client's own mode for several processes takes three times as long, leaves
-files of dead processes to be read at each scrape, and maps files, which on a full disk kills who writes to them.
+right whichever process is asked. Why not prometheus_client's own mode for several processes:
+docs/decisions/0010-metrics.md.
 """
 
 import fcntl
