@@ -13,8 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import devserver, seed
 from app.core.db import migrations
-from app.core.db.constraints import declared_error
-from app.core.errors import ValidationFailed
+from app.core.errors import Conflict, ValidationFailed
 from app.core.permissions import ROLES
 from app.core.schema import load
 from app.core.unit_of_work import unit_of_work
@@ -66,6 +65,8 @@ def create_user(email: str, name: str, role: str, password: str | None) -> None:
     password_hash = hash_password(password)
     try:
         user = unit_of_work(lambda: users.create_user(email=email, name=name, password_hash=password_hash, role=role))
+    except Conflict as error:
+        raise click.ClickException(error.message) from None
     except DBAPIError as error:
         raise click.ClickException(_message_of(error)) from None
     click.echo(f"Created the {role} {user.email} with the id {user.id}.")
@@ -137,9 +138,6 @@ def _refuse_newer_database() -> None:
 
 def _message_of(error: DBAPIError) -> str:
     """Return a message for people: what the database said, and where it is."""
-    declared = declared_error(error)
-    if declared:
-        return declared["message"]
     reason = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
     return (
         f"The database {db.engine.url.render_as_string()} cannot be used: {reason}\n"

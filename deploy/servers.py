@@ -17,6 +17,8 @@ from app.core.http.request_body import MULTIPART_OVERHEAD
 from deploy.process import Process
 
 NOBODY = 65534  # what these servers run as where we are root; PostgreSQL refuses to be root
+# A statement that fails, and the detail of why, have what members have sent in them: neither goes into the log.
+POSTGRES_LOG = ("log_min_error_statement=panic", "log_error_verbosity=terse")
 TEMPLATE = ROOT / "deploy" / "nginx" / "agora.conf.template"
 
 NGINX = """
@@ -60,7 +62,7 @@ def postgres(folder: Path, settings: Sequence[str] = ()) -> Process:
     subprocess.run(  # noqa: S603
         [str(part) for part in make], check=True, user=user(), group=user(), cwd=home, stdout=subprocess.DEVNULL
     )
-    options = [part for setting in ("listen_addresses=", *settings) for part in ("-c", setting)]
+    options = [part for setting in ("listen_addresses=", *POSTGRES_LOG, *settings) for part in ("-c", setting)]
     return Process(
         name="postgres",
         command=[str(programs / "postgres"), "-D", str(home / "data"), "-k", str(home), *options],

@@ -6,11 +6,17 @@ from sqlalchemy import Boolean, CheckConstraint, Index, UniqueConstraint, false,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db.base import NEVER_REUSE_IDS, Searchable, length_check, text_type
+from app.core.db.constraints import DeclaredError
 from app.core.permissions import ROLES
 
 NAME_LENGTH = (2, 80)
 EMAIL_LENGTH = 120
 DELETED_NAME = "deleted member"
+EMAIL_TAKEN: DeclaredError = {
+    "field": "email",
+    "code": "email_taken",
+    "message": "This e-mail address has an account already.",
+}
 
 
 class User(Searchable):
@@ -21,13 +27,7 @@ class User(Searchable):
     __table_args__ = (
         UniqueConstraint(
             "email_key",
-            info={
-                "error": {
-                    "field": "email",
-                    "code": "email_taken",
-                    "message": "This e-mail address has an account already.",
-                }
-            },
+            info={"error": EMAIL_TAKEN},
         ),
         CheckConstraint("role IN ({})".format(", ".join(f"'{role}'" for role in ROLES)), name="role"),
         CheckConstraint("(deleted_at IS NULL) = (email IS NOT NULL)", name="erased"),

@@ -13,6 +13,7 @@ from app.config import SECRETS
 from app.config.settings import SETTINGS
 from app.core.db.postgres import CLIENT_GRACE
 from app.core.http.request_body import MULTIPART_OVERHEAD
+from deploy import servers
 
 KUBERNETES = "1.37"
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -94,6 +95,18 @@ def test_compose_has_no_default_secret_and_only_settings_that_exist(compose: Any
     assert set(settings) <= set(DEFAULTS)
     for name in (*SECRETS, "DATABASE_URL"):
         assert re.search(r"\$\{[A-Z_]+:\?", settings[name]), name
+
+
+def test_the_log_of_postgresql_has_nothing_of_what_members_send(
+    compose: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "user", lambda: None)
+    monkeypatch.setattr("deploy.servers.subprocess.run", lambda *_args, **_kwargs: None)
+    in_stack = servers.postgres(tmp_path).command
+    in_compose = compose["services"]["postgres"]["command"]
+    for setting in ("log_min_error_statement=panic", "log_error_verbosity=terse"):
+        for command in (in_stack, in_compose):
+            assert command[command.index(setting) - 1] == "-c"
 
 
 def test_migrations_end_before_anything_serves(compose: Any) -> None:

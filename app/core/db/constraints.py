@@ -10,6 +10,7 @@ from sqlalchemy import UniqueConstraint
 from sqlalchemy.exc import DBAPIError
 
 from app.core.db.base import Base
+from app.core.errors import Conflict
 
 SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (?P<columns>.+)")
 SQLITE_CHECK = re.compile(r"CHECK constraint failed: (?P<name>\w+)")
@@ -21,6 +22,11 @@ class DeclaredError(TypedDict):
     field: str
     code: str
     message: str
+
+
+def conflict(declared: DeclaredError) -> Conflict:
+    """Return the 409 that says what a constraint declares."""
+    return Conflict(declared["message"], code=declared["code"], errors={declared["field"]: [declared["message"]]})
 
 
 def declared_error(error: DBAPIError) -> DeclaredError | None:

@@ -97,7 +97,7 @@ def broken_constraint(error: sql.IntegrityError) -> Conflict:
     if declared is None:
         log.warning("A constraint without words of its own was broken", exc_info=error)
         return Conflict()
-    return Conflict(declared["message"], code=declared["code"], errors={declared["field"]: [declared["message"]]})
+    return constraints.conflict(declared)
 
 
 def _shape(error: AppError) -> dict[str, Any]:
