@@ -3,7 +3,7 @@
 import io
 from functools import partial
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from flask import current_app
 from sqlalchemy import ColumnElement, String, case, cast, delete, func, insert, literal, null, or_, select, update
@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, String, case, cast, delete, func, insert, 
 from app.core.caller import Caller
 from app.core.clients import storage
 from app.core.db.base import Query, Record
-from app.core.errors import Conflict, NotFound, ValidationFailed
+from app.core.errors import Conflict, ValidationFailed
 from app.core.hooks import Hook
 from app.core.http.multipart import Upload
+from app.core.rows import one_locked, one_or_not_found
 from app.core.unit_of_work import rows_of, unit_of_work
 from app.extensions import db
 from app.files.models import File
@@ -28,6 +29,17 @@ THUMBNAILS = "thumbnails"
 picture_uploaded: Hook[int] = Hook()
 # Run in the transaction that deletes a file; whoever needs it refuses.
 file_deleting: Hook[File] = Hook()
+
+
+class StoredFile(TypedDict):
+    """The fields of a file whose bytes are stored. ``size``: bytes."""
+
+    name: str
+    size: int
+    sha256: str
+    content_type: str
+    awaits_thumbnail: bool
+    storage_key: str
 
 
 def url_of(file_id: Any, what: str = "content") -> ColumnElement[Any]:
@@ -54,14 +66,7 @@ def list_files(caller: Caller) -> Query:
 
 def get_file(caller: Caller, file_id: int) -> Record:
     """Return one of the caller's files. Raises NotFound."""
-    return _found(list_files(caller).where(File.id == file_id))
-
-
-def _found(query: Query) -> Record:
-    row = db.session.execute(query).one_or_none()
-    if row is None:
-        raise NotFound
-    return row
+    return one_or_not_found(list_files(caller).where(File.id == file_id))
 
 
 def store_upload(caller: Caller, upload: Upload) -> dict[str, Any]:
@@ -81,8 +86,8 @@ def store_upload(caller: Caller, upload: Upload) -> dict[str, Any]:
     }
 
 
-def create_file(caller: Caller, **fields: Any) -> Record:
-    """Write the row of a file whose bytes are stored.
+def create_file(caller: Caller, **fields: Unpack[StoredFile]) -> Record:
+    """Create the row of a file whose bytes are stored, and return it.
 
     The caller's row is locked, so that no two uploads count the same. Raises Conflict (``quota_exceeded``).
     """
@@ -111,16 +116,12 @@ def get_content(caller: Caller, file_id: int) -> Record:
     seen = or_(File.is_public, File.user_id == caller.id)
     columns = (File.name, File.content_type, File.size, File.sha256, File.is_public)
     keys = (File.storage_key, File.thumbnail_key, File.thumbnail_size)
-    return _found(select(*columns, *keys).where(File.id == file_id, seen))
+    return one_or_not_found(select(*columns, *keys).where(File.id == file_id, seen))
 
 
 def own_file(caller: Caller, file_id: int) -> File:
     """Return one of the caller's files, locked, to be deleted. Raises NotFound."""
-    own = select(File).where(File.id == file_id, File.user_id == caller.member_id)
-    file = db.session.scalars(own.with_for_update()).one_or_none()
-    if file is None:
-        raise NotFound
-    return file
+    return one_locked(select(File).where(File.id == file_id, File.user_id == caller.member_id))
 
 
 def delete_file(file: File) -> None:
@@ -130,14 +131,14 @@ def delete_file(file: File) -> None:
 
 
 def publish_picture(file_id: int, *, owner_id: int, field: str) -> None:
-    """Let everybody see a picture of one member's. Raises ValidationFailed, naming ``field``, for all that is none."""
+    """Make a picture of a member's public. Raises ValidationFailed, naming ``field``, if it is not one of theirs."""
     own = File.id == file_id, File.user_id == owner_id, File.content_type.in_(PICTURES)
     if not rows_of(update(File).where(*own).values(is_public=True)):
         raise ValidationFailed(errors={field: ["Must be a picture (JPEG, PNG, GIF or WebP) that the seller uploaded."]})
 
 
 def make_thumbnail(file_id: int) -> None:
-    """Make the thumbnail of a picture, if it awaits one; done again, it does nothing. Runs outside of a unit of work.
+    """Store the thumbnail of a picture, if it awaits one; a second call does nothing. Runs outside of a unit of work.
 
     Raises ServiceUnavailable while the storage is away.
     """

@@ -36,7 +36,7 @@ VALIDATE, ATOMIC, PARTIAL = MODES = ("validate", "atomic", "partial")
 MOST_LISTED = 1_000  # bad rows; a file of 10 MiB can have five million
 BATCH_SIZE = 500  # rows that are written at once
 
-Batch = list[tuple[int, dict[str, Any]]]
+Batch = list[tuple[int, products.NewProduct]]
 
 
 def create_import(caller: Caller, *, kind: str, file_id: int, mode: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The rules of products."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import exists, insert, literal, select, update
 
@@ -9,6 +9,7 @@ from app.core import clock
 from app.core.caller import Caller
 from app.core.db.base import Query, Record, table_of
 from app.core.errors import Conflict, Forbidden, NotFound
+from app.core.rows import apply_changes, one_or_not_found
 from app.core.unit_of_work import execute
 from app.extensions import db
 from app.files.models import File
@@ -34,6 +35,28 @@ OWN = (
 )
 
 
+class ProductChanges(TypedDict, total=False):
+    """The fields of a product that its seller or a moderator may change. ``price``: minor units."""
+
+    name: str
+    description: str
+    price: int
+    stock: int
+    is_active: bool
+    image_id: int | None
+
+
+class NewProduct(TypedDict):
+    """The fields of a product to be created. ``price``: minor units."""
+
+    name: str
+    description: str
+    price: int
+    stock: int
+    is_active: bool
+    image_id: int | None
+
+
 def list_products() -> Query:
     """Return the query of the products that are there for all to see."""
     shown = select(*OWN, User.name.label("seller")).outerjoin(User, User.id == Product.seller_id)
@@ -42,31 +65,28 @@ def list_products() -> Query:
 
 def get_product(product_id: int) -> Record:
     """Return a product. Raises NotFound for an unknown or a withdrawn one."""
-    product = db.session.execute(list_products().where(Product.id == product_id)).one_or_none()
-    if product is None:
-        raise NotFound
-    return product
+    return one_or_not_found(list_products().where(Product.id == product_id))
 
 
 def with_prices(products: Sequence[Record], sent: Mapping[str, Any]) -> Sequence[Any]:
-    """Return each product its price in the currency that was ``sent``, if one was; at one query in all."""
+    """Return the products with their price in the currency that was ``sent``, if one was: one query for all."""
     if "currency" not in sent:
         return products
     rate = rate_at_hand(sent["currency"])
     return [{**product._mapping, "price_in": price_in(product.price, rate)} for product in products]
 
 
-def create_product(caller: Caller, **fields: Any) -> Record:
-    """Offer a product. Raises ValidationFailed for an image that is none of the seller's."""
-    if fields.get("image_id") is not None:
+def create_product(caller: Caller, **fields: Unpack[NewProduct]) -> Record:
+    """Create a product of the caller's, and return it. Raises ValidationFailed for another member's image."""
+    if fields["image_id"] is not None:
         publish_picture(fields["image_id"], owner_id=caller.member_id, field="image_id")
     seller = literal(caller.name).label("seller")
     new = insert(Product).values(seller_id=caller.member_id, **fields).returning(*OWN, seller)
     return db.session.execute(new).one()
 
 
-def create_products(seller_id: int, rows: list[dict[str, Any]]) -> None:
-    """Offer many products of one seller at once."""
+def create_products(seller_id: int, rows: Sequence[NewProduct]) -> None:
+    """Create many products of one seller by one statement."""
     execute(insert(table_of(Product)), [{**fields, "seller_id": seller_id} for fields in rows])
 
 
@@ -80,38 +100,37 @@ def changeable_product(caller: Caller, product_id: int) -> Product:
     return product
 
 
-def replace_product(caller: Caller, product: Product, **fields: Any) -> Record:
+def replace_product(caller: Caller, product: Product, **fields: Unpack[NewProduct]) -> Record:
     """Replace a product; a picture that is not named goes if the seller does so, and stays if a moderator does.
 
     Raises as update_product does.
     """
-    if caller.id != product.seller_id and fields["image_id"] is None:
-        del fields["image_id"]
-    return update_product(caller, product, **fields)
+    changes = ProductChanges(**fields)
+    if caller.id != product.seller_id and changes["image_id"] is None:
+        del changes["image_id"]
+    return update_product(caller, product, **changes)
 
 
-def update_product(caller: Caller, product: Product, **changes: Any) -> Record:
-    """Change a product; what is absent stays.
+def update_product(caller: Caller, product: Product, **changes: Unpack[ProductChanges]) -> Record:
+    """Change a product and return it; what is absent stays.
 
-    Raises ValidationFailed for an image that is none of the seller's, and Forbidden for one that another names: a file
+    Raises ValidationFailed for an image that is not the seller's, and Forbidden for one that another names: a file
     becomes public by its owner's own act alone.
     """
     if "image_id" in changes and caller.id != product.seller_id:
         raise Forbidden("Only the seller chooses a product's picture.")
     shown_before = product.image_id
     image_id = changes.get("image_id")
-    if image_id not in (None, shown_before):
+    if image_id is not None and image_id != shown_before:
         publish_picture(image_id, owner_id=product.seller_id, field="image_id")
-    for name, value in changes.items():
-        setattr(product, name, value)
-    db.session.flush()
+    apply_changes(product, changes)
     if product.image_id != shown_before:
         _hide_picture(shown_before)
     return get_product(product.id)
 
 
 def withdraw_product(product: Product) -> None:
-    """Take a product from sight; orders still name it."""
+    """Withdraw a product: nobody sees it any more, and orders still name it."""
     product.withdrawn_at = clock.now()
     shown_before, product.image_id = product.image_id, None
     db.session.flush()
@@ -119,7 +138,7 @@ def withdraw_product(product: Product) -> None:
 
 
 def _hide_picture(file_id: int | None) -> None:
-    """Take a picture from public sight, unless another product shows it.
+    """Make a picture private again, unless another product shows it.
 
     It is locked first: of two products that stop showing it at once, the later one sees what the other has done.
     """
@@ -131,12 +150,12 @@ def _hide_picture(file_id: int | None) -> None:
 
 
 def keep_picture(file: File) -> None:
-    """Refuse to delete what a product shows."""
+    """Raise Conflict (``file_in_use``) where a product shows this picture."""
     if db.session.scalar(select(exists().where(Product.image_id == file.id))):
         raise Conflict("A product shows this picture.", code="file_in_use")
 
 
 def withdraw_products(user: User) -> None:
-    """Take all products of a member who is being deleted from sight."""
+    """Withdraw all products of a member who is being deleted."""
     offered = Product.seller_id == user.id, Product.withdrawn_at.is_(None)
     db.session.execute(update(Product).where(*offered).values(withdrawn_at=clock.now(), image_id=None))

@@ -3,7 +3,7 @@
 import csv
 import io
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -210,7 +210,7 @@ def dies_after(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
         left = iter(range(batches))
         real = products.create_products
 
-        def dying(seller_id: int, rows: list[Json]) -> None:
+        def dying(seller_id: int, rows: Sequence[products.NewProduct]) -> None:
             if next(left, None) is None:
                 monkeypatch.setattr(products, "create_products", real)
                 raise Killed
@@ -239,13 +239,17 @@ def test_an_import_goes_on_behind_the_last_row_of_the_worker_that_died(
     assert sorted(names(member)) == [f"p{number}" for number in range(9)]
 
 
+def new_product(name: str) -> products.NewProduct:
+    return {"name": name, "description": "", "price": 1, "stock": 0, "is_active": True, "image_id": None}
+
+
 def test_a_worker_that_comes_back_late_makes_no_row_twice(app: Flask, member: CheckedClient) -> None:
     job = ask(member, GOOD)
     late = Run(job["id"], member.user_id, {"kind": "products", "file_id": 1, "mode": "partial"}, 1, None)  # type: ignore[arg-type]
     with app.app_context():
         runner.run(job["id"])
         writer = service._Writer(late, files.get_content(Caller(member.user_id), 1).sha256, checked=2)
-        unit_of_work(lambda: writer._write([(2, {"name": "Honey", "price": 1}), (3, {"name": "Jam", "price": 1})]))
+        unit_of_work(lambda: writer._write([(2, new_product("Honey")), (3, new_product("Jam"))]))
     assert len(names(member)) == 2
 
 
