@@ -123,6 +123,13 @@ def test_every_setting_that_is_named_is_there(page: Path) -> None:
     assert named <= known
 
 
+@each_page
+def test_what_is_printed_in_python_runs(app: Flask, page: Path) -> None:
+    printed = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    with app.app_context():
+        exec(compile(printed, str(page), "exec"), {"__name__": "printed"})  # noqa: S102
+
+
 def test_the_figures_of_the_benchmark_are_the_published_ones() -> None:
     published = report.markdown(json.loads((report.RESULTS / "latest.json").read_text()))
     page = (ROOT / "docs" / "benchmarks.md").read_text()
