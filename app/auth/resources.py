@@ -50,7 +50,7 @@ class Refresh(Resource):
     def post(self, _caller: Caller) -> Any:
         """Spend a refresh token, sent as Bearer, for a new pair of tokens.
 
-        Spent again within 10 seconds it works once more; later it ends the whole session.
+        Spent again within 10 seconds it works, for the same refresh token; later it ends the whole session.
         """
         token = bearer_token()
         if token is None:

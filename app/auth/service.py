@@ -3,9 +3,10 @@
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
+from uuid import uuid4
 
 from flask import current_app
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth import tokens
@@ -16,7 +17,7 @@ from app.core.db.base import Query, Record
 from app.core.db.prepared import prepared
 from app.core.errors import NotFound, Unauthorized
 from app.core.permissions import ROLES
-from app.core.unit_of_work import execute, is_writing, rows_of
+from app.core.unit_of_work import execute, insert_on_conflict, is_writing, rows_of
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
@@ -92,7 +93,7 @@ def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> 
     )
     db.session.add(session)
     db.session.flush()
-    return {**_new_tokens(session), "user": user}
+    return {**_new_tokens(session, str(uuid4())), "user": user}
 
 
 def _ip_address(text: str) -> str:
@@ -106,8 +107,8 @@ def _ip_address(text: str) -> str:
 def refresh(token: str) -> dict[str, Any]:
     """Spend a refresh token for a new pair of tokens.
 
-    One that was spent before works again within OVERLAP; later it was stolen, from us or from its owner: the whole
-    session ends (RFC 9700, section 4.14.2). Raises Unauthorized.
+    One that was spent before works again within OVERLAP, for the same refresh token; later it was stolen, from us or
+    from its owner: the whole session ends (RFC 9700, section 4.14.2). Raises Unauthorized.
     """
     claims = tokens.read_token(token, audience=tokens.REFRESH)
     session: Session | None = db.session.scalars(LIVE_SESSION_TO_REFRESH, _values(claims)).one_or_none()
@@ -125,15 +126,15 @@ def refresh(token: str) -> dict[str, Any]:
             keeps_changes=True,
         )
     session.last_used_at = now
-    return {**_new_tokens(session), "user": get_account(session.user_id)}
+    return {**_new_tokens(session, tokens.successor_of(claims.jti)), "user": get_account(session.user_id)}
 
 
-def _new_tokens(session: Session) -> dict[str, Any]:
-    token, jti = tokens.refresh_token(session.user_id, session.id, expires_at=session.expires_at)
-    db.session.execute(insert(RefreshToken).values(jti=jti, session_id=session.id))
+def _new_tokens(session: Session, jti: str) -> dict[str, Any]:
+    given_out = insert_on_conflict(RefreshToken).values(jti=jti, session_id=session.id)
+    db.session.execute(given_out.on_conflict_do_nothing())
     return {
         "access_token": tokens.access_token(session.user_id, session.id),
-        "refresh_token": token,
+        "refresh_token": tokens.refresh_token(session.user_id, session.id, jti=jti, expires_at=session.expires_at),
         "token_type": "Bearer",
         "expires_in": current_app.config["JWT_ACCESS_TOKEN_EXPIRES"],
     }

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from uuid import UUID, uuid5
 
 import jwt
 from flask import current_app
@@ -53,11 +54,15 @@ def access_token(user_id: int, session_id: int) -> str:
     return str(create_access_token(str(user_id), additional_claims=claims))
 
 
-def refresh_token(user_id: int, session_id: int, *, expires_at: datetime) -> tuple[str, str]:
-    """Make a refresh token that lives as long as its session; return it and its ``jti``."""
-    claims = {"sid": session_id, "aud": REFRESH}
-    token = create_refresh_token(str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now())
-    return token, str(jwt.decode(token, options={"verify_signature": False})["jti"])
+def refresh_token(user_id: int, session_id: int, *, jti: str, expires_at: datetime) -> str:
+    """Make a refresh token of the id ``jti`` that lives as long as its session."""
+    claims = {"sid": session_id, "aud": REFRESH, "jti": jti}
+    return str(create_refresh_token(str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now()))
+
+
+def successor_of(jti: str) -> str:
+    """Return the id of the one refresh token for which another is spent, however often it is; it is no secret."""
+    return str(uuid5(UUID(jti), REFRESH))
 
 
 def read_token(token: str, *, audience: str) -> Claims:
