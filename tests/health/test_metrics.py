@@ -186,6 +186,6 @@ def test_a_token_opens_it_from_everywhere_and_is_the_only_way(scraped: CheckedCl
 
 def test_more_processes_than_there_is_room_for_are_served_uncounted() -> None:
     counted = Metrics([("/", "GET")], {})
-    counted._takes = lambda number: number < 0  # type: ignore[method-assign]
+    counted._rows._lock_row = lambda number: number < 0  # type: ignore[method-assign]
     counted.count("/", "GET", status=200, seconds=0.1)
     assert list(counted.handlers()) == []

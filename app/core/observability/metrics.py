@@ -1,28 +1,22 @@
 """How often each route was asked for and how fast it was, and who uses the database: for all processes together.
 
-The figures are in memory that the server's processes share, made before they fork: a row for each process, which it
-alone writes, and which stays when the process is gone, to be gone on with by its successor. Sums over the rows are
-right whichever process is asked. Why not prometheus_client's own mode for several processes:
+The figures are in rows that the server's processes share, so that sums over the rows are right whichever process is
+asked, and outlive the processes. Why not prometheus_client's own mode for several processes:
 docs/decisions/0010-metrics.md.
 """
 
-import fcntl
-import mmap
-import os
-import tempfile
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import accumulate
-from threading import Lock
 from typing import Any, NamedTuple
-from weakref import WeakSet, finalize
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, event
 
 from app.core.db.engines import READS
+from app.core.observability.shared_rows import SharedRows
 
 EXTENSION = "agora-metrics"
 UNKNOWN = "unknown"  # the route of a path that is none of ours: one, whatever is tried
@@ -30,10 +24,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OTHER = "other"  # the methods that are none of these
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds, each the most
 STATUSES = tuple(int(status) for status in HTTPStatus)
-ROWS = 64  # processes that may live at once; further ones are not counted
-PID, OUT, SIZE = 0, 1, 3  # the cells of a process: its id, and for each pool the connections in use, and at most
 POOLS = 2
-HEAD = SIZE + POOLS
+IN_USE, SIZE = 0, POOLS  # the first cells of a row: for each pool the connections in use, and at most
+FIRST_HANDLER = SIZE + POOLS
 # The cells of a handler: the seconds, the answers of each bucket (the last has no limit), those of each status.
 FIRST_BUCKET = 1
 FIRST_STATUS = FIRST_BUCKET + len(BUCKETS) + 1
@@ -68,28 +61,17 @@ class Metrics:
     def __init__(self, handlers: Iterable[tuple[str, str]], pools: Mapping[str, int]) -> None:
         """Take the routes with their methods, and the sizes of the pools by their names."""
         every = [*handlers, *((UNKNOWN, method) for method in (*METHODS, OTHER))]
-        self._blocks = {handler: HEAD + number * BLOCK for number, handler in enumerate(every)}
-        self._pools = dict(pools)
-        self._width = HEAD + len(every) * BLOCK
-        self._cells = memoryview(mmap.mmap(-1, ROWS * self._width * 8)).cast("d")
-        # A process holds its row by a lock on a byte of this file, which the system lets go of when the process ends.
-        self._claims, path = tempfile.mkstemp(prefix="agora-")
-        os.unlink(path)
-        finalize(self, os.close, self._claims)
-        self.forget()
-        _tables.add(self)
-
-    def forget(self) -> None:
-        """Have no row: the process is new."""
-        self._lock = Lock()
-        self._row: memoryview[float] | None = None
-        self._number = -1
+        self._blocks = {handler: FIRST_HANDLER + number * BLOCK for number, handler in enumerate(every)}
+        self._pools = tuple(pools)
+        sizes = [0.0] * POOLS
+        sizes[: len(pools)] = pools.values()
+        self._rows = SharedRows(FIRST_HANDLER + len(every) * BLOCK, beginning=[*[0.0] * POOLS, *sizes])
 
     def count(self, route: str | None, method: str, *, status: int, seconds: float) -> None:
         """Count an answer of ``route`` (None: of a path that is none of ours), given after so many ``seconds``."""
         block = self._blocks.get((route or UNKNOWN, method)) or self._blocks[UNKNOWN, OTHER]
-        row = self._row or self._claim()
-        with self._lock:
+        row = self._rows.own()
+        with self._rows.lock:
             row[block] += seconds
             row[block + FIRST_BUCKET + bisect_left(BUCKETS, seconds)] += 1
             row[block + STATUS_AT.get(status, FIRST_STATUS)] += 1
@@ -97,63 +79,32 @@ class Metrics:
     def watch(self, engine: Engine, *, pool: int) -> None:
         """Count the connections of ``engine`` that are in use; its pool is that with the number ``pool``."""
 
-        def taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        def checked_out(_connection: Any, record: Any, _proxy: Any) -> None:
             record.record_info[EXTENSION] = True
-            self._add(OUT + pool, 1)
+            self._add(IN_USE + pool, 1)
 
-        def returned(_connection: Any, record: Any) -> None:
+        def checked_in(_connection: Any, record: Any) -> None:
             if record.record_info.pop(EXTENSION, None):  # One that failed its test on the way out was never counted.
-                self._add(OUT + pool, -1)
+                self._add(IN_USE + pool, -1)
 
-        event.listen(engine, "checkout", taken)
+        event.listen(engine, "checkout", checked_out)
         for end in ("checkin", "detach"):
-            event.listen(engine, end, returned)
+            event.listen(engine, end, checked_in)
 
     def _add(self, cell: int, number: int) -> None:
-        row = self._row or self._claim()
-        with self._lock:
+        row = self._rows.own()
+        with self._rows.lock:
             row[cell] += number
-
-    def _claim(self) -> "memoryview[float]":
-        """Take the first row that no living process has; where all are taken, one that is not looked at."""
-        with self._lock:
-            if self._row is None:
-                self._number = next((number for number in range(ROWS) if self._takes(number)), -1)
-                row = self._at(self._number) if self._number >= 0 else memoryview(bytearray(self._width * 8)).cast("d")
-                for cell, value in enumerate((os.getpid(), *[0] * POOLS, *self._pools.values())):
-                    row[cell] = value
-                self._row = row
-            return self._row
-
-    def _takes(self, number: int) -> bool:
-        try:
-            fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
-        except OSError:
-            return False
-        return True
-
-    def _at(self, number: int) -> "memoryview[float]":
-        return self._cells[number * self._width : (number + 1) * self._width]
-
-    def _lives(self, number: int) -> bool:
-        if number == self._number:
-            return True
-        if not self._takes(number):
-            return True
-        fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, number)
-        return False
 
     def processes(self) -> Iterator[Process]:
         """Return the processes that live."""
-        for number in range(ROWS):
-            row = self._at(number)
-            if row[PID] and self._lives(number):
-                pools = {name: (row[OUT + pool], row[SIZE + pool]) for pool, name in enumerate(self._pools)}
-                yield Process(number, int(row[PID]), pools)
+        for number, pid, row in self._rows.living():
+            pools = {name: (row[IN_USE + pool], row[SIZE + pool]) for pool, name in enumerate(self._pools)}
+            yield Process(number, pid, pools)
 
     def handlers(self) -> Iterator[Handler]:
         """Return what each handler that was called has answered, in all processes since the server was started."""
-        rows = [row for row in map(self._at, range(ROWS)) if row[PID]]
+        rows = list(self._rows.used())
         for (route, method), block in self._blocks.items():
             cells = [sum(found) for found in zip(*(row[block : block + BLOCK] for row in rows), strict=True)]
             statuses = {status: cells[at] for status, at in STATUS_AT.items() if cells and cells[at]}
@@ -161,18 +112,6 @@ class Metrics:
                 passed = accumulate(cells[FIRST_BUCKET:FIRST_STATUS])
                 limits = [*map(str, BUCKETS), "+Inf"]
                 yield Handler(route, method, cells[0], list(zip(limits, passed, strict=True)), statuses)
-
-
-_tables: "WeakSet[Metrics]" = WeakSet()
-
-
-def _forget_rows() -> None:
-    """Let a forked process take a row of its own."""
-    for table in _tables:
-        table.forget()
-
-
-os.register_at_fork(after_in_child=_forget_rows)
 
 
 def init_app(app: Flask, db: SQLAlchemy) -> None:
