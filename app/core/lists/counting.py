@@ -76,7 +76,7 @@ def _read(rows: CompoundSelect[Any]) -> int:
 
 
 def _key(parts: Parts) -> Any:
-    """Tell queries apart by their statements and their values, as SQLAlchemy's own cache does."""
+    """Return what tells queries apart: their statements and values, as SQLAlchemy's own cache has them."""
     keys = [part._generate_cache_key() for part in parts]
     if None in keys:
         raise TypeError("the query of a list holds something that SQLAlchemy cannot tell apart")

@@ -106,9 +106,9 @@ def _rows(
         return search.rows(listing.model, after, words, order=order, values=values)
     found = listing.found(parts, words)
     if len(found) == 1:
-        walk = _page_statement(found[0], order, bool(sent.get("cursor")), values["limit"], bool(values["offset"]))
+        statement = _page_statement(found[0], order, bool(sent.get("cursor")), values["limit"], bool(values["offset"]))
         is_usual = is_prepared(found[0]) and not UNUSUAL & sent.keys()
-        return execute(prepared(walk) if is_usual else walk, values).all()
+        return execute(prepared(statement) if is_usual else statement, values).all()
     parts_of_page = tuple(_after(part, order) for part in found) if sent.get("cursor") else found
     return execute(_merged(parts_of_page, order, values["offset"] + values["limit"]), values).all()
 
@@ -131,7 +131,7 @@ def _after(query: Query, order: cursor.SortOrder) -> Query:
 def _merged(parts: Parts, order: cursor.SortOrder, most: int) -> Query:
     """Put the first rows of each part in one order."""
     parts_of_page = [part.order_by(*cursor.sorted_by(order)).limit(most).subquery() for part in parts]
-    together = union_all(*(select(walk) for walk in parts_of_page)).subquery()
+    together = union_all(*(select(first_rows) for first_rows in parts_of_page)).subquery()
     return select(together).order_by(*cursor.sorted_by(order, together.c)).limit(LIMIT).offset(OFFSET)
 
 

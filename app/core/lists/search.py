@@ -106,7 +106,7 @@ def rows(
     """
     found: Sequence[Record] = []
     limit, offset = values["limit"], values["offset"]
-    for ids in _ways(model, query, words, order=order, most=offset + limit):
+    for ids in _statements(model, query, words, order=order, most=offset + limit):
         few = query.where(model.id.in_(ids.limit(limit).offset(offset)))
         found = execute(few.order_by(*cursor.sorted_by(order)), values).all()
         if len(found) == limit:
@@ -114,7 +114,7 @@ def rows(
     return found
 
 
-def _ways(
+def _statements(
     model: type[Searchable], query: Query, words: Sequence[str], *, order: cursor.SortOrder, most: int
 ) -> Iterator[Select[int]]:
     """Return the ids, in order: first of what is near, in case that is enough, then of all, by the index."""
@@ -124,6 +124,6 @@ def _ways(
         near = lean.add_columns(model.search_text).order_by(*cursor.sorted_by(order)).limit(NEAR).subquery()
         conditions = _contains(near.c.search_text, words)
         yield select(near.c.id).where(*conditions).order_by(*cursor.sorted_by(order, near.c))
-    # Materialized, lest PostgreSQL walk the whole order again in the hope of a match.
+    # Materialized, lest PostgreSQL read the whole order again in the hope of a match.
     all_of_them = lean.where(*matches(model, words)).cte().prefix_with("MATERIALIZED", dialect="postgresql")
     yield select(all_of_them.c.id).order_by(*cursor.sorted_by(order, all_of_them.c))

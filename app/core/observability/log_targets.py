@@ -11,13 +11,13 @@ from logging.handlers import SysLogHandler, WatchedFileHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-KEPT = 9  # files beside the one that is written
-LONGEST = 1 << 18  # bytes of a line that is written at once, and so not mixed with another process's
+BACKUP_COUNT = 9  # files beside the one that is written
+MAX_LINE_SIZE = 1 << 18  # bytes of a line that is written at once, and so not mixed with another process's
 SYSLOG_PORT = 514
 
 
 def handler_for(target: str, *, size: int) -> logging.Handler:
-    """Return the handler of the setting LOG_TO. A file is put by when it has ``size`` bytes. Raises OSError."""
+    """Return the handler of the setting LOG_TO. A file is rotated when it has ``size`` bytes. Raises OSError."""
     url = urlsplit(target)
     if url.scheme == "file":
         return RotatingFile(unquote(url.path), size=size)
@@ -40,11 +40,11 @@ class Syslog(SysLogHandler):
 
 
 class RotatingFile(WatchedFileHandler):
-    """A file that several processes write, and that one of them puts by when it is full.
+    """A file that several processes write, and that one of them rotates when it is full.
 
-    Each line is appended by one write, so lines are not mixed. Who finds the file full renames it, under a lock that
-    is taken for nothing else; the others see that the name has another file now, and follow. A lock for each line, as
-    in concurrent-log-handler, takes twice the time of the line.
+    Each line is appended by one write, so lines are not mixed. The process that finds it full renames it, under a lock
+    that is taken for nothing else; the others see that the name has another file now, and follow. A lock for each line,
+    as in concurrent-log-handler, takes twice the time of the line.
     """
 
     def __init__(self, name: str, *, size: int) -> None:
@@ -52,7 +52,7 @@ class RotatingFile(WatchedFileHandler):
         super().__init__(name, encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line. What goes wrong is told on standard error, and fails nobody's request."""
+        """Write a line. An error is reported on standard error, and fails nobody's request."""
         try:
             super().emit(record)
             if self.stream is not None and os.fstat(self.stream.fileno()).st_size >= self._size:
@@ -61,14 +61,14 @@ class RotatingFile(WatchedFileHandler):
             self.handleError(record)
 
     def _open(self) -> io.TextIOWrapper:
-        return io.TextIOWrapper(open(self.baseFilename, "ab", buffering=LONGEST), encoding=self.encoding)
+        return io.TextIOWrapper(open(self.baseFilename, "ab", buffering=MAX_LINE_SIZE), encoding=self.encoding)
 
     def _rotate(self) -> None:
         with Path(f"{self.baseFilename}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
             if Path(self.baseFilename).stat().st_size < self._size:
                 return  # Another process was faster.
-            for number in range(KEPT - 1, 0, -1):
+            for number in range(BACKUP_COUNT - 1, 0, -1):
                 with suppress(FileNotFoundError):
                     os.replace(f"{self.baseFilename}.{number}", f"{self.baseFilename}.{number + 1}")
             os.replace(self.baseFilename, f"{self.baseFilename}.1")

@@ -95,7 +95,7 @@ def _logged(app: Flask, serve: "WSGIApplication") -> "WSGIApplication":
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             seconds = time.perf_counter() - started
-            _note(app, environ, status=int(status[:3]), seconds=seconds)
+            _log_request(app, environ, status=int(status[:3]), seconds=seconds)
             if shows_times:
                 headers = [*headers, ("Server-Timing", _server_timing(seconds))]
             return start_response(status, headers, *exc_info)
@@ -105,7 +105,7 @@ def _logged(app: Flask, serve: "WSGIApplication") -> "WSGIApplication":
     return logged
 
 
-def _note(app: Flask, environ: "WSGIEnvironment", *, status: int, seconds: float) -> None:
+def _log_request(app: Flask, environ: "WSGIEnvironment", *, status: int, seconds: float) -> None:
     rule, method, caller = request.url_rule, environ["REQUEST_METHOD"], environ.get(CALLER, ANONYMOUS)
     route = rule.rule if rule else None
     app.extensions[metrics.EXTENSION].count(route, method, status=status, seconds=seconds)

@@ -14,18 +14,18 @@ from app.core.request_id import NAME, request_id
 
 SERVICE = "agora"
 TRACES = "agora-traces"
-FLUSH_SECONDS = 2  # that a process may take at its end to get rid of what it has to tell
+FLUSH_SECONDS = 2  # that a process may take at its end to send what is left
 
 
 def init_app(app: Flask) -> None:
     """Set up what the settings ask for; before anything else wraps the app, so that a trace has the request's id."""
     if app.config["SENTRY_DSN"]:
-        _tell_sentry(app)
+        _send_to_sentry(app)
     if app.config["OTEL_EXPORTER_OTLP_ENDPOINT"]:
         _trace(app)
 
 
-def _tell_sentry(app: Flask) -> None:
+def _send_to_sentry(app: Flask) -> None:
     """Send what is logged as an error, with its traceback, and nothing of the request but its id."""
     import sentry_sdk
     from sentry_sdk.integrations.atexit import AtexitIntegration
