@@ -82,7 +82,7 @@ def fill(size: Size, progress: Callable[[int], None]) -> None:
     _insert(Product, _products(user_ids[: len(PRODUCTS)]))
     _Ledger(user_ids, chance).write(size.transfers, progress)
     for model in (Account, Transfer):
-        _count_on_after(model.__tablename__)
+        _advance_sequence(model.__tablename__)
     _create_orders(user_ids)
 
 
@@ -193,8 +193,8 @@ def _insert(
         progress(len(batch))
 
 
-def _count_on_after(table: str) -> None:
-    """Let PostgreSQL count on after the ids that were given to it; SQLite does so of itself."""
+def _advance_sequence(table: str) -> None:
+    """Move PostgreSQL's sequence past the ids that were inserted; SQLite does so of itself."""
     if db.engine.dialect.name == "postgresql":
         db.session.execute(text(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"))
 

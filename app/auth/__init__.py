@@ -14,7 +14,7 @@ from app.users import passwords
 
 
 def init_app(app: Flask) -> None:
-    """Let the core recognise callers by their access tokens."""
+    """Authenticate callers by their access tokens."""
     app.config.from_mapping(tokens.SETTINGS)
     jwt.init_app(app)
     caller.init_app(app, authenticate)

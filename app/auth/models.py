@@ -1,4 +1,4 @@
-"""Sessions and the refresh tokens that were given out for them."""
+"""Sessions and the refresh tokens that were issued for them."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ AGENT_LENGTH = 200
 
 
 class Session(Changeable):
-    """One signing-in of one member, on one device. Its tokens live as long as this row."""
+    """A session: one member, signed in on one device. Its tokens live as long as this row."""
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -30,7 +30,7 @@ class Session(Changeable):
 
 
 class RefreshToken(Base):
-    """A refresh token that was given out, by its ``jti``. Spent ones are kept, so that a stolen one is noticed."""
+    """A refresh token that was issued, by its ``jti``. Spent ones are kept, so that a stolen one is noticed."""
 
     __tablename__ = "refresh_tokens"
 

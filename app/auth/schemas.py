@@ -9,7 +9,7 @@ from app.users.schemas import AccountSchema
 
 
 class CredentialsSchema(Schema):
-    """What a member signs in with; not checked for form, so that no answer tells more than "wrong"."""
+    """What a member signs in with; not checked for form, so that no answer says more than "wrong"."""
 
     email = Text(1, EMAIL_LENGTH, required=True)
     password = Text(1, LENGTH[1], required=True, load_only=True)
@@ -26,7 +26,7 @@ class TokensSchema(Schema):
 
 
 class SessionSchema(Schema):
-    """One signing-in."""
+    """One session of a member."""
 
     id = Id(dump_only=True)
     created_at = Timestamp(dump_only=True)
@@ -39,7 +39,7 @@ class SessionSchema(Schema):
 
 
 class MessageSchema(Schema):
-    """A word for a person."""
+    """A message for a person."""
 
     message = Text(1, 200, dump_only=True)
 

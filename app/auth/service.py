@@ -40,8 +40,8 @@ LIVE_SESSION = prepared(
     )
 )
 # Inside a unit of work the member is held, so that nobody is deleted while writing.
-LIVE_SESSION_HELD = prepared(LIVE_SESSION.with_for_update(read=True, key_share=True, of=User))
-LIVE_SESSION_ALONE = prepared(LIVE_SESSION.with_for_update(of=User))
+LIVE_SESSION_SHARED = prepared(LIVE_SESSION.with_for_update(read=True, key_share=True, of=User))
+LIVE_SESSION_FOR_UPDATE = prepared(LIVE_SESSION.with_for_update(of=User))
 LIVE_SESSION_TO_REFRESH = LIVE_SESSION.with_only_columns(Session).with_for_update(of=Session)
 
 
@@ -53,7 +53,7 @@ def authenticate(token: str, *, for_update: bool) -> Caller:
     claims = tokens.read_token(token, audience=tokens.ACCESS)
     query = LIVE_SESSION
     if is_writing():
-        query = LIVE_SESSION_ALONE if for_update else LIVE_SESSION_HELD
+        query = LIVE_SESSION_FOR_UPDATE if for_update else LIVE_SESSION_SHARED
     row = execute(query, _values(claims)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
@@ -78,7 +78,7 @@ def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str,
 
 
 def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> dict[str, Any]:
-    """Begin a session of a user whose credentials were checked, and return its first pair of tokens."""
+    """Start a session of a user whose credentials were checked, and return its first pair of tokens."""
     now = clock.now()
     user = _held_account(user_id)
     db.session.execute(delete(Session).where(Session.user_id == user_id, Session.expires_at <= now))
@@ -105,20 +105,20 @@ def _ip_address(text: str) -> str:
 
 
 def refresh(token: str) -> dict[str, Any]:
-    """Spend a refresh token for a new pair of tokens.
+    """Exchange a refresh token for a new pair of tokens.
 
     One that was spent before works again within OVERLAP, for the same refresh token; later it was stolen, from us or
     from its owner: the whole session ends (RFC 9700, section 4.14.2). Raises Unauthorized.
     """
     claims = tokens.read_token(token, audience=tokens.REFRESH)
     session: Session | None = db.session.scalars(LIVE_SESSION_TO_REFRESH, _values(claims)).one_or_none()
-    given_out = db.session.get(RefreshToken, claims.jti) if session else None
-    if session is None or given_out is None:
+    issued = db.session.get(RefreshToken, claims.jti) if session else None
+    if session is None or issued is None:
         raise Unauthorized("The session has ended.", code="session_ended")
     now = clock.now()
-    if given_out.spent_at is None:
-        given_out.spent_at = now
-    elif now - given_out.spent_at > OVERLAP:
+    if issued.spent_at is None:
+        issued.spent_at = now
+    elif now - issued.spent_at > OVERLAP:
         db.session.delete(session)
         raise Unauthorized(
             "This refresh token was used before. The session has been ended.",
@@ -130,8 +130,8 @@ def refresh(token: str) -> dict[str, Any]:
 
 
 def _new_tokens(session: Session, jti: str) -> dict[str, Any]:
-    given_out = insert_on_conflict(RefreshToken).values(jti=jti, session_id=session.id)
-    db.session.execute(given_out.on_conflict_do_nothing())
+    new = insert_on_conflict(RefreshToken).values(jti=jti, session_id=session.id)
+    db.session.execute(new.on_conflict_do_nothing())
     return {
         "access_token": tokens.access_token(session.user_id, session.id),
         "refresh_token": tokens.refresh_token(session.user_id, session.id, jti=jti, expires_at=session.expires_at),

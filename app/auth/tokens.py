@@ -23,7 +23,7 @@ ALGORITHM = "HS256"
 ISSUER = "agora"
 ACCESS = "agora:access"
 REFRESH = "agora:refresh"
-MOST_REMEMBERED = 4096  # tokens, of about a kilobyte each
+CACHE_SIZE = 4096  # tokens, of about a kilobyte each
 DIGITS = re.compile("[1-9][0-9]{0,18}")
 JTI = re.compile("[!-~]{1,36}")
 CLAIMS = ["exp", "iat", "jti", "iss", "aud", "sub", "sid"]
@@ -40,7 +40,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Claims:
-    """What a valid token says: whose it is, of which session, which token it is, and how long it lives."""
+    """The claims of a valid token: its user, its session, its own id, and when it expires."""
 
     user_id: int
     session_id: int
@@ -49,13 +49,13 @@ class Claims:
 
 
 def access_token(user_id: int, session_id: int) -> str:
-    """Make an access token; it lives for the setting JWT_ACCESS_TOKEN_EXPIRES (seconds)."""
+    """Return a new access token; it lives for the setting JWT_ACCESS_TOKEN_EXPIRES (seconds)."""
     claims = {"sid": session_id, "aud": ACCESS}
     return str(create_access_token(str(user_id), additional_claims=claims))
 
 
 def refresh_token(user_id: int, session_id: int, *, jti: str, expires_at: datetime) -> str:
-    """Make a refresh token of the id ``jti`` that lives as long as its session."""
+    """Return a new refresh token with the id ``jti``. It lives as long as its session."""
     claims = {"sid": session_id, "aud": REFRESH, "jti": jti}
     return str(create_refresh_token(str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now()))
 
@@ -66,7 +66,7 @@ def successor_of(jti: str) -> str:
 
 
 def read_token(token: str, *, audience: str) -> Claims:
-    """Return what ``token`` says. Raises Unauthorized unless it is whole, alive, ours and of this audience."""
+    """Return the claims of ``token``. Raises Unauthorized unless it is whole, alive, ours and of this audience."""
     try:
         claims = _verified(token, current_app.config["JWT_SECRET_KEY"], audience)
         if claims.expires_at <= time.time():  # as PyJWT itself asks
@@ -78,7 +78,7 @@ def read_token(token: str, *, audience: str) -> Claims:
     return claims
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _verified(token: str, key: str, audience: str) -> Claims:
     """Return the claims of a token that is ours; a refusal is not remembered.
 

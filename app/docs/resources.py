@@ -1,4 +1,4 @@
-"""The way in: entry points, the OpenAPI document, and the page that shows it."""
+"""The entry points, the OpenAPI document, and the page that shows it."""
 
 from functools import cache
 from pathlib import Path
@@ -35,14 +35,14 @@ CONTENT_SECURITY_POLICY = (
 
 
 class EntryPointsSchema(Schema):
-    """Where to begin."""
+    """The entry points of the API."""
 
     name = Text(1, 80, dump_only=True)
     entry_points = fields.Dict(keys=fields.String(), values=fields.String(), dump_only=True)
 
 
 class Root(Resource):
-    """The way in."""
+    """The root of the API."""
 
     @endpoint(permission=Access.ANONYMOUS, response=EntryPointsSchema)
     def get(self, _caller: Caller) -> Any:
@@ -67,7 +67,7 @@ class Root(Resource):
 
 
 class OpenApiDocument(Resource):
-    """The contract, for programs."""
+    """The OpenAPI document."""
 
     @endpoint(permission=Access.ANONYMOUS, media_type="application/json")
     def get(self, _caller: Caller) -> Response:
@@ -83,7 +83,7 @@ def _document() -> dict[str, Any]:
 
 
 class Docs(Resource):
-    """The contract, for people."""
+    """The documentation page."""
 
     @endpoint(permission=Access.ANONYMOUS, media_type="text/html")
     def get(self, _caller: Caller) -> Response:
@@ -92,7 +92,7 @@ class Docs(Resource):
 
 
 class DocsAsset(Resource):
-    """What the page is made of."""
+    """The files of the documentation page."""
 
     @endpoint(permission=Access.ANONYMOUS, media_type="*/*", errors=(NotFound,))
     def get(self, _caller: Caller, name: str) -> Response:

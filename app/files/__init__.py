@@ -1,6 +1,6 @@
 """Files: what members upload, and the thumbnails of pictures.
 
-What a file is, is told by its content: a PNG, JPEG, GIF, WebP or PDF by its signature, text by being UTF-8 throughout
+A file's type is found from its content: a PNG, JPEG, GIF, WebP or PDF by its signature, text by being UTF-8 throughout
 (HTML and SVG are text), else by what signature fits. A name loses its folders, controls and turns of direction.
 
 A download takes one `Range`; several, or a malformed one, give the whole. `If-None-Match` comes first. Caches may

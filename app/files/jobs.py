@@ -8,7 +8,7 @@ KIND = "thumbnail"
 
 
 def ask_for_thumbnail(file_id: int) -> None:
-    """Have the thumbnail of a new picture made."""
+    """Enqueue the thumbnail of a new picture."""
     enqueue(KIND, params={"file_id": file_id})
 
 

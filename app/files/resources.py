@@ -19,7 +19,7 @@ from app.files.sniffing import PICTURES, UNKNOWN
 
 FILES = Listing("files", FileSchema, File, sort={"created_at": File.created_at})
 
-# What a browser may show by itself; all else it is told to save, without being told what it is.
+# What a browser may show by itself; all else is sent as a download, without its type.
 SHOWN_INLINE = {**{media_type: media_type for media_type in PICTURES}, "text/plain": "text/plain; charset=utf-8"}
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 PUBLIC = "public, max-age=300"  # A product may show another picture, or none, at any time.
@@ -46,7 +46,7 @@ class FileList(Resource):
         errors=(Conflict,),
     )
     def post(self, caller: Caller, **fields: Any) -> Any:
-        """Upload a file. What it is, is told by its content. A picture gets a thumbnail in a while.
+        """Upload a file. Its type is found from its content. A picture gets a thumbnail in a while.
 
         409 `quota_exceeded` when you would have more files, or more bytes in them, than a member may.
         """
@@ -90,7 +90,7 @@ class FileThumbnail(Resource):
 
     @BYTES
     def get(self, caller: Caller, file_id: int) -> Response:
-        """See a picture in small: at most 320 by 320 pixels, as WebP."""
+        """Download the thumbnail of a picture: at most 320 by 320 pixels, as WebP."""
         file = service.get_content(caller, file_id)
         if file.thumbnail_key is None:
             raise NotFound

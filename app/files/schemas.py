@@ -13,7 +13,7 @@ class FileSchema(Schema):
 
     id = Id(dump_only=True)
     name = Text(1, NAME_LENGTH, dump_only=True)
-    content_type = Text(1, TYPE_LENGTH, dump_only=True, metadata={"description": "As its content tells."})
+    content_type = Text(1, TYPE_LENGTH, dump_only=True, metadata={"description": "Found from the content of the file."})
     size = Integer(1, MAX_SIZE, dump_only=True, metadata={"description": "Bytes."})
     sha256 = Text(DIGEST_LENGTH, DIGEST_LENGTH, dump_only=True)
     created_at = Timestamp(dump_only=True)

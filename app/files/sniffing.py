@@ -1,4 +1,4 @@
-"""What a file is, told by its content alone: neither its name nor what the client says of it counts."""
+"""The media type of a file, found from its content alone: neither its name nor what the client says counts."""
 
 import codecs
 import re
@@ -23,7 +23,7 @@ CHUNK_SIZE = 65_536  # bytes
 
 
 def sniff(content: IO[bytes], name: str) -> str:
-    """Return the media type of ``content``; ``name`` only tells CSV from other text."""
+    """Return the media type of ``content``; ``name`` only separates CSV from other text."""
     content.seek(0)
     head = content.read(HEAD)
     for media_type, signature in SIGNATURES.items():

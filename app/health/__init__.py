@@ -1,1 +1,1 @@
-"""Operation: is the service alive, and is it ready for work?"""
+"""Health: liveness, readiness and metrics."""

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the service: https://prometheus.io/docs/practices/naming/."""
+"""The metrics that Prometheus scrapes: https://prometheus.io/docs/practices/naming/."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from app.jobs.service import WORKER
 
 log = logging.getLogger(__name__)
 
-COUNTED = 10_000  # jobs of one state, at most: a scrape costs no more when the queue is long
+MAX_COUNTED = 10_000  # jobs of one state, at most: a scrape costs no more when the queue is long
 ENDED_WITHIN = timedelta(minutes=10)
 FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP")
 TRUE_PEER = "werkzeug.proxy_fix.orig"  # where ProxyFix keeps what it has replaced
@@ -55,10 +55,10 @@ def _is_local(environ: dict[str, Any]) -> bool:
 
 
 class Exposition:
-    """All figures, in the shape that prometheus-client writes."""
+    """The collector of all metrics, for prometheus-client."""
 
     def collect(self) -> Iterator[Metric]:
-        """Return the families of figures. While the database is away, those from it are left out."""
+        """Return the metric families. While the database is away, those read from it are left out."""
         counted: Metrics = current_app.extensions[EXTENSION]
         yield from _answers(counted)
         yield from _processes(counted)
@@ -105,13 +105,13 @@ def _processes(counted: Metrics) -> Iterator[Metric]:
 
 
 def _jobs() -> list[Metric]:
-    """Count jobs by kind and state, each state by its index and no further than COUNTED."""
+    """Count jobs by kind and state, each state by its index and no further than MAX_COUNTED."""
     parts = []
     for status in STATUS:
         of_status = select(Job.kind, Job.status).where(Job.status == status)
         if status in FINISHED:
             of_status = of_status.where(Job.due_at > clock.now() - ENDED_WITHIN)
-        parts.append(select(of_status.limit(COUNTED).subquery()))
+        parts.append(select(of_status.limit(MAX_COUNTED).subquery()))
     each = union_all(*parts).subquery()
     counts = execute(select(each.c.kind, each.c.status, func.count().label("number")).group_by(*each.c)).all()
     found = {(row.kind, row.status): row.number for row in counts}

@@ -16,20 +16,20 @@ from app.health.schemas import HealthSchema, ReadinessSchema
 
 
 class Health(Resource):
-    """Is the process alive?"""
+    """Liveness of the process."""
 
     @endpoint(permission=Access.ANONYMOUS, response=HealthSchema)
     def get(self, _caller: Caller) -> Any:
-        """Tell that the process answers. Touches nothing else."""
+        """Check that the process answers. Touches nothing else."""
         return {"status": "healthy"}
 
 
 class Readiness(Resource):
-    """Is the service ready for work?"""
+    """Readiness of the service."""
 
     @endpoint(permission=Access.ANONYMOUS, response=ReadinessSchema, other_status=503)
     def get(self, _caller: Caller) -> Response:
-        """Return whether the database and its migrations are there: 503 with the same body if not."""
+        """Check that the database and its migrations are there: 503 with the same body if not."""
         answer = service.readiness()
         if answer["status"] == "healthy":
             return json_response(answer)
@@ -37,11 +37,11 @@ class Readiness(Resource):
 
 
 class Metrics(Resource):
-    """What does the service do?"""
+    """Metrics of the service."""
 
     @endpoint(permission=Access.ANONYMOUS, media_type="text/plain", errors=(NotFound,))
     def get(self, _caller: Caller) -> Response:
-        """Read the figures for Prometheus, of all processes together.
+        """Read the metrics of all processes, in the text format of Prometheus.
 
         They are for the operator: without METRICS_TOKEN as bearer token or, where none is set, from another machine
         or through a proxy, there is nothing here.

@@ -1,4 +1,4 @@
-"""What operation is told."""
+"""What goes out of health."""
 
 from marshmallow import fields
 

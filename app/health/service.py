@@ -1,4 +1,4 @@
-"""What readiness depends on."""
+"""Readiness: what the service depends on, checked."""
 
 import logging
 from typing import Any
@@ -21,7 +21,10 @@ NEEDED = ("database", "migrations")
 
 
 def readiness() -> dict[str, Any]:
-    """Check what the service stands on. Without a broker or a worker it goes on, degraded: jobs and events wait."""
+    """Return what the service depends on, and whether it is there.
+
+    Without a broker or a worker the service goes on, degraded: jobs and events wait.
+    """
     checks = dict.fromkeys((*NEEDED, "worker", "mail"), False)
     try:
         db.session.execute(text("SELECT 1"))

@@ -33,14 +33,14 @@ from app.users.models import User
 KIND = "import"
 KINDS = ("products",)
 VALIDATE, ATOMIC, PARTIAL = MODES = ("validate", "atomic", "partial")
-MOST_LISTED = 1_000  # bad rows; a file of 10 MiB can have five million
+MAX_LISTED = 1_000  # bad rows; a file of 10 MiB can have five million
 BATCH_SIZE = 500  # rows that are written at once
 
 Batch = list[tuple[int, products.NewProduct]]
 
 
 def create_import(caller: Caller, *, kind: str, file_id: int, mode: str) -> dict[str, Any]:
-    """Ask for an import of one of the caller's files; return its job.
+    """Enqueue an import of one of the caller's files; return its job.
 
     Raises ValidationFailed for another's file, or Conflict (``too_many_jobs``).
     """
@@ -77,25 +77,25 @@ def _check(run: Run, key: str, *, good: Path, bad: Path) -> tuple[int, int]:
     sent = run.folder / "sent"
     with sent.open("wb") as copy:
         storage.copy(key, copy)
-    with good.open("wb") as kept, bad.open("w", encoding="utf-8", newline="") as told:
-        report = csv.writer(told)
+    with good.open("wb") as kept, bad.open("w", encoding="utf-8", newline="") as listed:
+        report = csv.writer(listed)
         report.writerow(("line", "field", "message"))
-        for row in read_rows(sent, most_explained=MOST_LISTED):
+        for row in read_rows(sent, most_explained=MAX_LISTED):
             rows += 1
             run.progress(rows)
             if not row.errors:
                 kept.write(orjson.dumps((row.line, row.values)) + b"\n")
                 continue
             wrong += 1
-            if wrong <= MOST_LISTED:
+            if wrong <= MAX_LISTED:
                 report.writerows((row.line, name, " ".join(why)) for name, why in row.errors.items())
-        if wrong > MOST_LISTED:
-            report.writerow(("", "", f"{wrong - MOST_LISTED:,} more bad rows are not listed."))
+        if wrong > MAX_LISTED:
+            report.writerow(("", "", f"{wrong - MAX_LISTED:,} more bad rows are not listed."))
     return rows, wrong
 
 
 class _Writer:
-    """Makes products of the good rows of a file, those that no import has made before."""
+    """Creates products from the good rows of a file, those that no import has created before."""
 
     def __init__(self, run: Run, sha256: str, *, checked: int) -> None:
         self.run, self.sha256, self.checked = run, sha256, checked

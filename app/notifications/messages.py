@@ -20,7 +20,7 @@ Data = Mapping[str, Any]
 
 
 def message_of(kind: str, data: Data, *, user_id: int, person: str | None) -> str:
-    """Return the sentence that tells the member ``user_id`` what has happened; it may name a ``person``."""
+    """Return the message of a notification to the member ``user_id``; it may name a ``person``."""
     return SENTENCES[kind](data, user_id, one_line(person or "The community"))
 
 

@@ -11,7 +11,7 @@ KINDS = ("order_placed", "order_completed", "order_cancelled", "transfer_receive
 
 
 class Notification(Changeable):
-    """What a member is told. The sentence is made when it is read: another person's name is erased with the person."""
+    """A notification of a member. Its message is made when it is read: a name is erased with the person."""
 
     __tablename__ = "notifications"
     __table_args__ = (

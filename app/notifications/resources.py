@@ -30,7 +30,7 @@ class NotificationList(Resource):
 
     @endpoint(permission="notification:read", listing=NOTIFICATIONS)
     def get(self, caller: Caller) -> Any:
-        """List what you have been told."""
+        """List your notifications."""
         return service.list_notifications(caller)
 
 
@@ -50,5 +50,5 @@ class NotificationItem(Resource):
         errors=(NotFound,),
     )
     def patch(self, caller: Caller, notification: Notification, **changes: Any) -> Any:
-        """Note that you have seen a notification, or have not: `read`."""
+        """Mark a notification as seen or not seen: `read`."""
         return service.update_notification(caller, notification, **changes)

@@ -9,7 +9,7 @@ DATA = {"description": "What it is about, for programs: ids, amounts in minor un
 
 
 class NotificationSchema(Schema):
-    """What a member is told."""
+    """A notification of a member."""
 
     id = Id(dump_only=True)
     kind = Choice(*KINDS, dump_only=True)

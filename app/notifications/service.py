@@ -34,10 +34,10 @@ ALL = select(*STORED).outerjoin(Person, Person.id == Notification.person_id)
 
 
 def notify(user_id: int, kind: str, data: Mapping[str, Any], *, person_id: int | None = None) -> None:
-    """Tell a member something, and ask for a mail that does so too. Runs inside a unit of work.
+    """Notify a member, and enqueue a mail that does so too. Runs inside a unit of work.
 
     Takes what it is about (JSON; no words of others, which could not be erased) and whom the sentence names. A member
-    who has been deleted meanwhile is told nothing; one who is being deleted is waited for.
+    who has been deleted meanwhile is not notified; one who is being deleted is waited for.
     """
     there = select(User.id).where(User.id == user_id, User.deleted_at.is_(None))
     if db.session.scalar(there.with_for_update(read=True, key_share=True)) is None:

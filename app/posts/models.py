@@ -20,7 +20,7 @@ class Post(Searchable):
         Index(None, "created_at", "id"),
         Index(None, "updated_at", "id"),
         Index(None, "title", "id"),
-        # With what tells who sees a post, so that all are counted in the index alone.
+        # With the column that decides who sees a post, so that all are counted in the index alone.
         Index(None, "user_id", "created_at", "id", postgresql_include=["is_hidden"]),
         NEVER_REUSE_IDS,
     )

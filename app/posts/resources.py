@@ -39,7 +39,7 @@ class PostList(Resource):
 
     @endpoint(permission="post:write", body=PostSchema, response=PostSchema, status=201, location="/api/v1/posts/{id}")
     def post(self, caller: Caller, **fields: Any) -> Any:
-        """Write a post."""
+        """Create a post."""
         return service.create_post(caller, **fields)
 
 

@@ -35,7 +35,7 @@ class PostChanges(TypedDict, total=False):
 
 
 def list_posts(caller: Caller) -> Query:
-    """Return the query of the posts that ``caller`` may see: all but what others have hidden; moderators see all."""
+    """Return the query of the posts that ``caller`` may see: all but the hidden ones of others; moderators see all."""
     if caller.may(MODERATE):
         return ALL
     if caller is ANONYMOUS:

@@ -56,7 +56,7 @@ class ProductList(Resource):
         location="/api/v1/products/{id}",
     )
     def post(self, caller: Caller, **fields: Any) -> Any:
-        """Offer a product."""
+        """Create a product."""
         return service.create_product(caller, **fields)
 
 

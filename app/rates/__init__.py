@@ -1,4 +1,4 @@
-"""Rates: what one unit of the community's currency is worth in others, as an exchange-rate service tells.
+"""Rates: what one unit of the community's currency is worth in others, from an exchange-rate service.
 
 Open to all. `as_of` is the beginning of the service's day (UTC). An unknown currency is asked for again after
 `RATES_MAX_AGE`; one that the service has ceased to know keeps its last rate, as stale.

@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers ``GET /latest?base=EUR&symbols=USD,CHF``; all rates where no symbols are named."""
 
     def do_GET(self) -> None:
-        """Tell the rates, or 404 for what is not known."""
+        """Answer with the rates, or 404 for a currency that is not known."""
         url = urlsplit(self.path)
         query = parse_qs(url.query)
         base = query.get("base", [BASE])[0]

@@ -5,5 +5,5 @@ from app.rates import service
 
 
 def refresh(_run: Run) -> dict[str, int]:
-    """Ask anew for the rates that are at hand, so that prices in them are of today."""
+    """Fetch the stored rates again, so that prices in them are of today."""
     return {"refreshed": service.refresh_rates()}

@@ -16,7 +16,7 @@ class RateItem(Resource):
 
     @endpoint(permission=Access.PUBLIC, response=RateSchema, errors=(NotFound, service.RatesUnavailable))
     def get(self, _caller: Caller, currency: str) -> Any:
-        """Tell what one unit of the community's currency is worth in another.
+        """Read what one unit of the community's currency is worth in another.
 
         The currency is three capital letters (ISO 4217). When the exchange-rate service is away, the last good rate is
         served with `stale: true`; where there is none, 503 `rates_unavailable`.

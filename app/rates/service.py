@@ -20,11 +20,11 @@ from app.rates.source import CODE, Quote, source, start_of
 
 log = logging.getLogger(__name__)
 
-MOST_REFRESHED = 200  # There are fewer currencies than that.
+MAX_REFRESHED = 200  # There are fewer currencies than that.
 
 
 class RatesUnavailable(ServiceUnavailable):
-    """The exchange-rate service is away, and has never told this rate."""
+    """The exchange-rate service does not answer, and this rate was never fetched."""
 
     code = "rates_unavailable"
     message = "There is no rate at hand, and the exchange-rate service does not answer. Try again in a moment."
@@ -75,7 +75,7 @@ def refresh_rates() -> int:
     Ends with the first that does not come: the service is away. Runs outside of a unit of work.
     """
     base = current_app.config["CURRENCY"]
-    known = select(Rate.currency).where(Rate.base == base).order_by(Rate.fetched_at).limit(MOST_REFRESHED)
+    known = select(Rate.currency).where(Rate.base == base).order_by(Rate.fetched_at).limit(MAX_REFRESHED)
     refreshed = 0
     for currency in db.session.scalars(known).all():
         try:
@@ -101,7 +101,7 @@ def _kept(base: str, currency: str) -> Quote | None:
 
 
 def _fetch(base: str, currency: str) -> Quote | None:
-    """Ask the service, and keep what it tells. Holds no connection meanwhile: the service may take its time."""
+    """Fetch a rate from the service, and store it. Holds no connection meanwhile: the service may be slow."""
     release(db)
     quote = source().fetch(base, currency)
     if quote is not None:
@@ -113,9 +113,9 @@ def _fetch(base: str, currency: str) -> Quote | None:
 
 
 def _keep(base: str, quote: Quote) -> None:
-    told = {"rate": quote.rate, "as_of": quote.as_of, "fetched_at": quote.fetched_at}
-    new = insert_on_conflict(Rate).values(base=base, currency=quote.currency, **told)
-    db.session.execute(new.on_conflict_do_update(index_elements=["base", "currency"], set_=told))
+    fetched = {"rate": quote.rate, "as_of": quote.as_of, "fetched_at": quote.fetched_at}
+    new = insert_on_conflict(Rate).values(base=base, currency=quote.currency, **fetched)
+    db.session.execute(new.on_conflict_do_update(index_elements=["base", "currency"], set_=fetched))
 
 
 def _shown(quote: Quote, *, stale: bool) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from app.core.clients.http_client import Answer, OutgoingError, Service
 from app.rates.models import RATE_LENGTH
 
 EXTENSION = "agora-rates"
-SECONDS = 1.5  # of the 2 within which a client is told that there is no rate
-AT_ONCE = 2  # calls of a process, which has more threads than that for all else
+TIMEOUT_SECONDS = 1.5  # of the 2 within which a client is answered that there is no rate
+MAX_CONCURRENT = 2  # calls of a process, which has more threads than that for all else
 UNKNOWN = (404, 422)
 CODE = re.compile("[A-Z]{3}")
 LOOPBACK = ("127.0.0.1", "localhost")  # where the service for development listens
 
 # What is outside of this is a mistake of the service: 10^9 is a thousand times what any currency has been worth.
-LEAST_RATE, MOST_RATE = Decimal("1e-9"), Decimal("1e9")
+MIN_RATE, MAX_RATE = Decimal("1e-9"), Decimal("1e9")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Source:
     """The exchange-rate service, and which currencies it has said lately that it does not know."""
 
     def __init__(self) -> None:
-        self._service = Service("The exchange-rate service", at_once=AT_ONCE, seconds=SECONDS)
+        self._service = Service("The exchange-rate service", at_once=MAX_CONCURRENT, seconds=TIMEOUT_SECONDS)
         self._unknown: dict[str, datetime] = {}
 
     @property
@@ -47,7 +47,10 @@ class Source:
         return self._service.has_failed
 
     def fetch(self, base: str, currency: str) -> Quote | None:
-        """Ask what one ``base`` is worth in ``currency``; None: the service does not know it. Raises OutgoingError."""
+        """Return what one ``base`` is worth in ``currency``; None for a currency that the service does not know.
+
+        Raises OutgoingError.
+        """
         if not current_app.config["RATES_URL"]:
             raise OutgoingError("RATES_URL is not set.")
         now = clock.now()
@@ -75,14 +78,14 @@ def read_quote(base: str, currency: str, answer: Answer) -> Quote | None:
     if answer.status != 200:
         raise OutgoingError(f"It answered {answer.status}.")
     match answer.json():
-        case {"base": str(told), "date": str(day), "rates": {**rates}} if told == base:
+        case {"base": str(named), "date": str(day), "rates": {**rates}} if named == base:
             return Quote(currency, _rate(rates.get(currency)), start_of(_date(day)), clock.now())
     raise OutgoingError("The answer is not one about rates of the base that was asked for.")
 
 
 def _rate(value: object) -> str:
     """Return a rate in digits, as many as the service has sent."""
-    if not (isinstance(value, Decimal) and LEAST_RATE <= value <= MOST_RATE):
+    if not (isinstance(value, Decimal) and MIN_RATE <= value <= MAX_RATE):
         raise OutgoingError("The rate is no positive number of a size that makes sense.")
     digits = format(value, "f")
     if len(digits) > RATE_LENGTH:

@@ -1,4 +1,4 @@
-"""A report as CSV (RFC 4180, UTF-8): one table, in which ``section`` tells what a row is.
+"""A report as CSV (RFC 4180, UTF-8): one table, in which ``section`` is what a row is about.
 
 Money is written in decimals, as a spreadsheet reads it. What members have written never becomes a formula.
 """

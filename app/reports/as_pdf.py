@@ -34,8 +34,8 @@ FRAME_PADDING = 6  # that a page adds to its margins
 WIDTH = A4[0] - 2 * MARGIN
 SIZE = 8
 LEAST_ROOM = 110  # for a heading with a few rows; with less, it begins a page
-MOST_HEIGHT = 300  # of a text in a table: no row may be higher than a page
-FEW_LINES = 12  # of letters side by side; broken between words they are twice as many at most, and below MOST_HEIGHT
+MAX_HEIGHT = 300  # of a text in a table: no row may be higher than a page
+FEW_LINES = 12  # of letters side by side; broken between words they are twice as many at most, and below MAX_HEIGHT
 PADDING = 5
 INK = HexColor("#1b2733")
 SHADE = HexColor("#f3f6f8")
@@ -177,11 +177,11 @@ def _grid(part: Kept) -> LongTable:
 
 
 def _bounded(text: str, width: float) -> Flowable:
-    """Return a text of a table, which wraps; what would be higher than MOST_HEIGHT is cut off."""
+    """Return a text of a table, which wraps; what would be higher than MAX_HEIGHT is cut off."""
     paragraph = _paragraph(text, CELL)
     if stringWidth(fonts.shown(text), fonts.REGULAR, SIZE) <= FEW_LINES * width:
         return paragraph
-    return KeepInFrame(0, MOST_HEIGHT, [paragraph], mode="truncate")
+    return KeepInFrame(0, MAX_HEIGHT, [paragraph], mode="truncate")
 
 
 def _common_style() -> list[tuple[Any, ...]]:

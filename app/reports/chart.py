@@ -10,7 +10,7 @@ from reportlab.lib.colors import HexColor
 from app.reports.content import Report, Values
 from app.reports.fonts import REGULAR
 
-MOST_MONTHS = 24
+MAX_MONTHS = 24
 HEIGHT = 160  # points, as all sizes here
 LEFT, BOTTOM = 62, 26
 WIDEST = 60  # of a month
@@ -24,7 +24,7 @@ def bars(report: Report, months: Sequence[Values], width: float) -> Drawing:
     """Draw the last months, at least one of which is not empty, of the report's chosen columns."""
     columns = report.months.columns
     chosen = [number for number, column in enumerate(columns) if column.name in report.chart]
-    last = months[-MOST_MONTHS:]
+    last = months[-MAX_MONTHS:]
     drawing = Drawing(width, HEIGHT)
     chart = VerticalBarChart()
     chart.x, chart.y, chart.height = LEFT, BOTTOM, HEIGHT - BOTTOM - 22

@@ -59,7 +59,7 @@ class Period:
     until: datetime
 
     def holds(self, column: Any) -> ColumnElement[bool]:
-        """Tell, in SQL, whether a moment is in the period."""
+        """Return the SQL condition that a moment is in the period."""
         before: ColumnElement[bool] = column < self.until
         return before if self.since is None else before & (column >= self.since)
 
@@ -143,12 +143,12 @@ def parts(highest_id: int | None) -> Iterator[tuple[int, int]]:
 
 
 def year_and_month(column: Any) -> tuple[Any, Any]:
-    """Give, in SQL, the year and the month (UTC) of a moment."""
+    """Return the SQL of the year and the month (UTC) of a moment."""
     return extract("year", column), extract("month", column)
 
 
 def add_up(amount: Any, *when: ColumnElement[bool]) -> Any:
-    """Add up, in SQL, as 64-bit integers, what fulfils all conditions; 0 where nothing does."""
+    """Return the SQL of a sum, as a 64-bit integer, over the rows that fulfil all conditions; 0 where none does."""
     for condition in when:
         amount = case((condition, amount), else_=0)
     return cast(func.coalesce(func.sum(amount), 0), BigInteger)

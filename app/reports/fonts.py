@@ -14,7 +14,7 @@ MISSING = "?"
 
 
 def load() -> None:
-    """Make the fonts known, with which all text is measured and drawn."""
+    """Register the fonts, with which all text is measured and drawn."""
     for name in (REGULAR, BOLD):
         pdfmetrics.registerFont(TTFont(name, BytesIO(pymupdf_fonts.myfont(name))))
 

@@ -24,9 +24,9 @@ class ReportList(Resource):
         errors=(Conflict,),
     )
     def post(self, caller: Caller, **fields: Any) -> Any:
-        """Have a report written: `statement` of your wallet, `sales` of your products, or, for treasurers, `community`.
+        """Request a report: `statement` of your wallet, `sales` of your products, or, for treasurers, `community`.
 
-        The job's `result_url` is the file, its `result` tells the period and the totals in minor units.
+        The job's `result_url` is the file, its `result` has the period and the totals in minor units.
         409 `too_many_jobs` while you have 10 jobs that are not finished.
         """
         return service.request_report(caller, **fields)

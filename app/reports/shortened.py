@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from app.reports.content import Is, Report, Table, Values
 
-MOST_ROWS = 2_000  # of each table; some forty pages
+MAX_ROWS = 2_000  # of each table; some forty pages
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def _kept(table: Table) -> Kept:
             yield values
 
     if table.rank is None:
-        rows = list(deque(counted(), MOST_ROWS))
+        rows = list(deque(counted(), MAX_ROWS))
     else:
         rank = [column.name for column in table.columns].index(table.rank)
-        rows = heapq.nlargest(MOST_ROWS, counted(), key=itemgetter(rank))
+        rows = heapq.nlargest(MAX_ROWS, counted(), key=itemgetter(rank))
     return Kept(table, rows, count, tuple(sums.get(number) for number in range(len(table.columns))))

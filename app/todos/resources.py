@@ -38,7 +38,7 @@ class TodoList(Resource):
 
     @endpoint(permission="todo:write", body=TodoSchema, response=TodoSchema, status=201, location="/api/v1/todos/{id}")
     def post(self, caller: Caller, **fields: Any) -> Any:
-        """Note something to do."""
+        """Create a todo."""
         return service.create_todo(caller, **fields)
 
 

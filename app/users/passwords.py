@@ -41,13 +41,13 @@ def _configured_hasher() -> PasswordHasher:
 
 
 @cache
-def _hash_of_nothing(hasher: PasswordHasher) -> str:
+def _dummy_hash(hasher: PasswordHasher) -> str:
     return hasher.hash("")
 
 
 def warm_up() -> None:
-    """Make the hash that unknown users are compared with, so that the first of them takes no longer than the others."""
-    _hash_of_nothing(_configured_hasher())
+    """Compute the hash that unknown users are compared with, so that the first takes no longer than the others."""
+    _dummy_hash(_configured_hasher())
 
 
 def hash_password(password: str) -> str:
@@ -56,10 +56,10 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
-    """Return whether ``password`` is the one of ``password_hash``; without a hash, say no in the same time."""
+    """Return whether ``password`` is the one of ``password_hash``; without a hash, False in the same time."""
     hasher = _configured_hasher()
     try:
-        hasher.verify(password_hash or _hash_of_nothing(hasher), password)
+        hasher.verify(password_hash or _dummy_hash(hasher), password)
     except (Argon2Error, InvalidHashError):
         return False
     return password_hash is not None

@@ -118,7 +118,7 @@ class Reversal(Resource):
         errors=(NotFound, Conflict),
     )
     def post(self, _caller: Caller, transfer_id: int) -> Any:
-        """Make the opposite transfer, once, of a `transfer`, `deposit` or `withdrawal`; else 409 `not_reversible`."""
+        """Reverse, once, a `transfer`, `deposit` or `withdrawal`; else 409 `not_reversible`."""
         return service.reverse_transfer(transfer_id)
 
 

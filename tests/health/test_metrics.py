@@ -108,7 +108,7 @@ def test_a_long_queue_is_counted_up_to_a_limit(
     client: CheckedClient, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     member = as_user()
-    monkeypatch.setattr(metrics, "COUNTED", 3)
+    monkeypatch.setattr(metrics, "MAX_COUNTED", 3)
     for _ in range(5):
         ask_for_job(member)
     assert read(client)["agora_jobs", "purge", "queued"] == 3

@@ -320,7 +320,7 @@ def test_of_very_many_bad_rows_the_first_are_listed_and_all_are_counted(
     done = outcome(member, job)
     assert done["result"] == {"rows": rows + 3, "good": 2, "bad": rows + 1, "created": 0}
     told = bad_rows(member, job)
-    assert {int(line) for line, *_ in told[:-1]} == set(range(2, service.MOST_LISTED + 2))
-    assert told[-1] == ["", "", f"{rows + 1 - service.MOST_LISTED:,} more bad rows are not listed."]
+    assert {int(line) for line, *_ in told[:-1]} == set(range(2, service.MAX_LISTED + 2))
+    assert told[-1] == ["", "", f"{rows + 1 - service.MAX_LISTED:,} more bad rows are not listed."]
     assert len(member.get(done["result_url"]).data) < 200_000
-    assert len(loaded) == service.MOST_LISTED + 2
+    assert len(loaded) == service.MAX_LISTED + 2

@@ -32,7 +32,7 @@ def seconds() -> float:
 @pytest.fixture
 def app_with(app: Flask, monkeypatch: pytest.MonkeyPatch, seconds: float) -> Iterator[AppWith]:
     """Make an app on the same database with other settings."""
-    monkeypatch.setattr(source, "SECONDS", seconds)
+    monkeypatch.setattr(source, "TIMEOUT_SECONDS", seconds)
     made: list[Flask] = []
 
     def make(**settings: Any) -> Flask:

@@ -135,7 +135,7 @@ NO_RATES = [
 ]
 
 
-@pytest.mark.parametrize("seconds", [source.SECONDS])
+@pytest.mark.parametrize("seconds", [source.TIMEOUT_SECONDS])
 @pytest.mark.parametrize("away", AWAY.values(), ids=AWAY)
 @pytest.mark.usefixtures("seconds")
 def test_without_the_service_the_last_good_rate_is_served_as_stale_and_without_one_503(

@@ -143,7 +143,7 @@ def busy(app: Flask, as_user: AsUser) -> Any:
 def test_twenty_thousand_entries_take_bounded_memory(
     busy: Any, work: Work, monkeypatch: pytest.MonkeyPatch, format_: str
 ) -> None:
-    monkeypatch.setattr(shortened, "MOST_ROWS", 100)
+    monkeypatch.setattr(shortened, "MAX_ROWS", 100)
     asked = {"kind": "statement", "format": format_}
     location = busy.post("/api/v1/reports", json=asked).headers["Location"]
     tracemalloc.start()
