@@ -84,9 +84,16 @@ def _verified(token: str, key: str, audience: str) -> Claims:
 
     A client sends the same token for an hour, and to verify it takes 90 us, as long as two queries. What was signed
     once stays so: all that time can change is its expiry, looked at above, and its session, which is in the database.
+    The leeway is for what another host, whose clock is ahead, has issued a moment ago.
     """
     claims = jwt.decode(
-        token, key, algorithms=[ALGORITHM], audience=audience, issuer=ISSUER, options={"require": CLAIMS}
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        audience=audience,
+        issuer=ISSUER,
+        options={"require": CLAIMS},
+        leeway=clock.SKEW,
     )
     user_id, session_id = claims["sub"], claims["sid"]
     if type(session_id) is not int or not (DIGITS.fullmatch(user_id) and JTI.fullmatch(claims["jti"])):

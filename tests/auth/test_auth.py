@@ -216,6 +216,16 @@ def test_a_forged_expired_or_incomplete_token_is_refused(
     assert client.open(url, method=method).status_code == 200
 
 
+@pytest.mark.parametrize(("ahead", "status"), [(0.3, 200), (4, 200), (60, 401)])
+def test_a_token_of_a_host_whose_clock_is_a_little_ahead_is_taken(
+    app: Flask, client: CheckedClient, as_user: AsUser, ahead: float, status: int
+) -> None:
+    claims = jwt.decode(sign_in(client, as_user())["access_token"], options={"verify_signature": False})
+    issued = claims["iat"] + ahead
+    use_token(client, jwt.encode(claims | {"iat": issued, "nbf": issued}, app.config["JWT_SECRET_KEY"]))
+    assert client.get("/auth/me").status_code == status
+
+
 def test_each_kind_of_token_does_only_its_own_work(client: CheckedClient, as_user: AsUser) -> None:
     tokens = sign_in(client, as_user())
     use_token(client, tokens["refresh_token"])
