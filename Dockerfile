@@ -1,4 +1,4 @@
-# One image for web, worker, scheduler and migrations.
+# One image for web, worker, mailer, scheduler and migrations.
 # Bases are pinned by version; to pin them by digest too, append what `docker buildx imagetools inspect` prints.
 
 FROM python:3.11.14-slim-bookworm AS build

@@ -21,7 +21,7 @@ STOPPING = 20  # seconds that the processes are given to finish what they are do
 @click.command()
 @with_appcontext
 def up() -> None:
-    """Run web, worker and scheduler; and a broker and a service of rates, unless the settings name others.
+    """Run web, worker, mailer and scheduler; and a broker and a service of rates, unless the settings name others.
 
     All end with the first that ends.
     """

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from app.auth import service as auth
+from app.core.background.dispatcher import MAIL_QUEUE
 from app.core.background.events import Subscription
 from app.core.hooks import Wiring
 from app.core.http import idempotency
@@ -17,7 +18,7 @@ from app.jobs.kinds import JobKind, Run
 from app.jobs.runner import sweep_folders
 from app.notifications import jobs as mails
 from app.notifications import listeners as notifications
-from app.notifications.service import erase_notifications
+from app.notifications.service import EMAIL, erase_notifications
 from app.orders import jobs as orders
 from app.orders.events import OrderCancelled, OrderCompleted, OrderPlaced
 from app.orders.service import refuse_with_open_orders
@@ -52,7 +53,7 @@ KINDS = (
     JobKind("ledger.check", wallet.check_ledger, every=timedelta(hours=1)),
     JobKind("rates.refresh", rates.refresh, every=timedelta(minutes=30)),
     JobKind("purge", purge, every=timedelta(hours=1)),
-    JobKind("email", mails.send_mail, attempts=mails.ATTEMPTS),
+    JobKind(EMAIL, mails.send_mail, attempts=mails.ATTEMPTS, queue=MAIL_QUEUE),
 )
 
 SUBSCRIPTIONS = (

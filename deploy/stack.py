@@ -1,7 +1,7 @@
 """Production's topology on one machine, without containers: ``python -m deploy.stack`` (``make stack``).
 
-Nginx before two Gunicorns, a worker, the scheduler, PostgreSQL and Redis, from the files that containers are made of,
-on loopback and on sockets in a folder of their own. Whatever ends is started again; all are stopped as one.
+Nginx before two Gunicorns, a worker, a mailer, the scheduler, PostgreSQL and Redis, from the files that containers are
+made of, on loopback and on sockets in a folder of their own. Whatever ends is started again; all are stopped as one.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 class Stack:
-    """All processes by name, while a ``with`` block lasts: postgres, redis, web1, web2, worker, scheduler and nginx.
+    """All processes by name, while a ``with`` lasts: postgres, redis, web1, web2, worker, mailer, scheduler and nginx.
 
     ``port`` is Nginx's, by default a free one; ``database`` is postgresql or sqlite. ``url`` is where it is served,
     ``environment`` what its programs are told, ``folder`` where the logs and the data are; it is removed at the end.
@@ -97,9 +97,8 @@ class Stack:
         self.run("flask", "--app", "wsgi", "db", "upgrade")
         for name in self.web_ports:
             self._add(self._web(name))
-        celery = ("celery", "--quiet", "--app", "wsgi:celery")
-        self._add(self._own("worker", *celery, "worker", "--loglevel", "WARNING"))
-        self._add(self._own("scheduler", *celery, "beat", "--loglevel", "WARNING"))
+        for name, command in self._background():
+            self._add(self._own(name, *command))
         web = [f"{self.web_hosts[name]}:{port}" for name, port in self.web_ports.items()]
         self._add(servers.nginx(self.folder, listen=f"127.0.0.1:{self.port}", web=web))
         for base in (*(f"http://{address}" for address in web), self.url):
@@ -111,6 +110,12 @@ class Stack:
         self.processes[process.name] = process
         process.start()
         return process
+
+    @staticmethod
+    def _background() -> list[tuple[str, list[str]]]:
+        """Return the processes beside web: the lines of the Procfile, which name modules, as programs."""
+        lines = (line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+        return [(name, command.removeprefix("python -m ").split()) for name, command in lines if name != "web"]
 
     def _web(self, name: str) -> Process:
         """Return a web instance."""

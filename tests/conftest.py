@@ -11,20 +11,19 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import event, select, text
+from sqlalchemy import event, text
 
 from app import create_app
 from app.auth import service as auth
 from app.config import TESTING
-from app.core import clock
 from app.core.background import outbox
+from app.core.background.dispatcher import QUEUES
 from app.core.db import migrations
 from app.core.db.base import Base
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import runner
 from app.jobs import service as jobs
-from app.jobs.models import QUEUED, Job
 from app.users import service as users
 from app.users.passwords import hash_password
 from tests.client import CheckedClient
@@ -198,22 +197,21 @@ def work(app: Flask) -> Callable[[], None]:
     """Do all that is due, as the worker does: deliver the events and do the jobs, until there is nothing left."""
 
     def do_all() -> None:
-        while due_events_and_jobs(app):
+        while do_events_and_a_job(app):
             pass
 
     return do_all
 
 
-def due_events_and_jobs(app: Flask) -> list[int]:
-    """Deliver the events and do the jobs that are due now, each in a context of its own; return the jobs' ids."""
+def do_events_and_a_job(app: Flask) -> bool:
+    """Deliver the events that are due, and do the next job of a queue; return whether there was one."""
     with app.app_context():
         outbox.deliver_all()
-        due = select(Job.id).where(Job.status == QUEUED, Job.due_at <= clock.now()).order_by(Job.id)
-        ids = list(db.session.scalars(due))
-    for job_id in ids:
+    for queue in QUEUES:
         with app.app_context():
-            runner.run(job_id)
-    return ids
+            if runner.run_next(queue):
+                return True
+    return False
 
 
 @pytest.fixture

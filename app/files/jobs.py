@@ -7,9 +7,9 @@ from app.jobs.service import enqueue
 KIND = "thumbnail"
 
 
-def ask_for_thumbnail(file_id: int) -> None:
+def ask_for_thumbnail(picture: service.Picture) -> None:
     """Enqueue the thumbnail of a new picture."""
-    enqueue(KIND, params={"file_id": file_id})
+    enqueue(KIND, caused_by_id=picture.owner_id, params={"file_id": picture.file_id})
 
 
 def make(run: Run) -> None:

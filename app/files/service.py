@@ -3,7 +3,7 @@
 import io
 from functools import partial
 from tempfile import TemporaryFile
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from flask import current_app
 from sqlalchemy import ColumnElement, String, case, cast, delete, func, insert, literal, null, or_, select, update
@@ -25,8 +25,16 @@ from app.users.models import User
 BYTES = "files"
 THUMBNAILS = "thumbnails"
 
-# Run in the transaction that stores a picture, with the id of its file.
-picture_uploaded: Hook[int] = Hook()
+
+class Picture(NamedTuple):
+    """A picture that has been uploaded: its file, and whose it is."""
+
+    file_id: int
+    owner_id: int
+
+
+# Run in the transaction that stores a picture.
+picture_uploaded: Hook[Picture] = Hook()
 # Run in the transaction that deletes a file; whoever needs it refuses.
 file_deleting: Hook[File] = Hook()
 
@@ -95,7 +103,7 @@ def create_file(caller: Caller, **fields: Unpack[StoredFile]) -> Record:
     new = insert(File).values(user_id=caller.member_id, **fields).returning(*OWN, null().label("thumbnail_url"))
     file = db.session.execute(new).one()
     if fields["awaits_thumbnail"]:
-        picture_uploaded.run(file.id)
+        picture_uploaded.run(Picture(file.id, caller.member_id))
     return file
 
 

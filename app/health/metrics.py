@@ -22,7 +22,7 @@ from app.core.observability.metrics import EXTENSION, Metrics
 from app.core.unit_of_work import execute
 from app.jobs.kinds import EXTENSION as KINDS
 from app.jobs.models import FINISHED, QUEUED, STATUS, Heartbeat, Job
-from app.jobs.service import WORKER
+from app.jobs.service import SCHEDULER, WORKER
 
 log = logging.getLogger(__name__)
 
@@ -125,21 +125,28 @@ def _jobs() -> list[Metric]:
 
 
 def _last_signs() -> list[Metric]:
-    """Return how long the oldest due job and the oldest event wait, and when a worker was seen, by one statement."""
-    now = clock.now()
-    due = select(func.min(Job.due_at)).where(Job.status == QUEUED, Job.due_at <= now).scalar_subquery()
+    """Return how long the oldest due job and event wait, and when worker and scheduler were seen, by one statement."""
+    due = select(func.min(Job.due_at)).where(Job.status == QUEUED, Job.due_at <= clock.at_once()).scalar_subquery()
     event = select(StoredEvent.created_at).order_by(StoredEvent.id).limit(1).scalar_subquery()
-    worker = select(Heartbeat.seen_at).where(Heartbeat.name == WORKER).scalar_subquery()
-    row = execute(select(due.label("due"), event.label("event"), worker.label("worker"))).one()
+    seen = {
+        name: select(Heartbeat.seen_at).where(Heartbeat.name == name).scalar_subquery() for name in (WORKER, SCHEDULER)
+    }
+    signs = (query.label(name) for name, query in seen.items())
+    row = execute(select(due.label("due"), event.label("event"), *signs)).one()
 
     def waited(since: datetime | None) -> float:
-        return (now - since).total_seconds() if since else 0.0
+        return (clock.now() - since).total_seconds() if since else 0.0
 
     families: list[Metric] = [
-        GaugeMetricFamily("agora_job_oldest_due_seconds", "How long a job is due.", value=waited(row.due)),
+        GaugeMetricFamily(
+            "agora_job_oldest_due_seconds", "How long a job is due.", value=waited(row.due and row.due + clock.SKEW)
+        ),
         GaugeMetricFamily("agora_event_oldest_seconds", "How long an event is not delivered.", value=waited(row.event)),
     ]
-    if row.worker:
-        seen = row.worker.timestamp()
-        families.append(GaugeMetricFamily("agora_worker_seen_timestamp_seconds", "Last sign of a worker.", value=seen))
+    for name in seen:
+        if moment := getattr(row, name):
+            family = GaugeMetricFamily(
+                f"agora_{name}_seen_timestamp_seconds", f"Last sign of a {name}.", value=moment.timestamp()
+            )
+            families.append(family)
     return families

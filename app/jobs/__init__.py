@@ -12,5 +12,4 @@ from app.jobs.kinds import EXTENSION, JobKind
 def init_app(app: Flask, kinds: Iterable[JobKind]) -> None:
     """Let the workers of ``app`` do jobs of these ``kinds``, and the scheduler look after them."""
     app.extensions[EXTENSION] = {kind.name: kind for kind in kinds}
-    tick = {"task": tasks.tick.name, "schedule": tasks.TICK, "options": {"expires": tasks.TICK}}
-    celery.conf.beat_schedule = {"tick": tick}
+    celery.conf.beat_schedule = {"tick": {"task": tasks.tick.name, "schedule": tasks.TICK}}

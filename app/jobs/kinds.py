@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from flask import current_app
 
+from app.core.background.dispatcher import DEFAULT_QUEUE
+
 EXTENSION = "agora-job-kinds"
 
 
@@ -81,18 +83,25 @@ class JobKind:
 
     ``perform`` does it: it may be called again for the same job, after the death of a worker, and then goes on where
     the first one was. What it returns is the job's result. ``attempts``: how often it is tried before the job fails.
-    ``every``: the job is done on a timetable, as often as that, without an owner.
+    ``every``: the job is done on a timetable, as often as that, without an owner. ``queue``: whose workers do it.
     """
 
     name: str
     perform: Perform
     attempts: int = 3
     every: timedelta | None = None
+    queue: str = DEFAULT_QUEUE
 
 
 def kind_of(name: str) -> JobKind | None:
     """Return the kind of that name; None for one that this version of the code does not know."""
     return cast("JobKind | None", current_app.extensions[EXTENSION].get(name))
+
+
+def queue_of(name: str) -> str:
+    """Return the queue of a kind; the default one for a kind that this version of the code does not know."""
+    kind = kind_of(name)
+    return kind.queue if kind else DEFAULT_QUEUE
 
 
 def timetable() -> list[JobKind]:

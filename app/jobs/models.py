@@ -3,14 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, false
+from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.background.dispatcher import DEFAULT_QUEUE
 from app.core.db.base import NEVER_REUSE_IDS, Base, Created, text_type
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATUS = ("queued", "running", "succeeded", "failed", "cancelled")
 FINISHED = (SUCCEEDED, FAILED, CANCELLED)
 MESSAGE_LENGTH = 500
+UNFINISHED: Any = dict.fromkeys(("postgresql_where", "sqlite_where"), text("finished_at IS NULL"))
 
 
 class Job(Created):
@@ -27,19 +29,24 @@ class Job(Created):
         UniqueConstraint("occasion"),
         Index(None, "user_id", "created_at", "id"),
         Index(None, "status", "due_at"),
+        Index(None, "queue", "turn", **UNFINISHED),
+        Index(None, "caused_by_id", "queue", "turn", **UNFINISHED),
         NEVER_REUSE_IDS,
     )
 
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     kind: Mapped[str] = mapped_column(text_type(50))
     status: Mapped[str] = mapped_column(text_type(10), default=QUEUED)
+    queue: Mapped[str] = mapped_column(text_type(20), server_default=DEFAULT_QUEUE)
+    # The member whose doing has led to it, and its place among the jobs of all members: see service.turn_of.
+    caused_by_id: Mapped[int | None]
+    turn: Mapped[int] = mapped_column(server_default=text("0"))
     params: Mapped[dict[str, Any]] = mapped_column(JSON)
     # What a job on a timetable is done for, like "ledger.check@12": it is done once, whoever asks.
     occasion: Mapped[str | None] = mapped_column(text_type(80))
     request_id: Mapped[str | None] = mapped_column(text_type(128))
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     due_at: Mapped[datetime]
-    published_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     done: Mapped[int] = mapped_column(default=0)

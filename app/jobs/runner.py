@@ -8,6 +8,7 @@ with an old one changes nothing.
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -18,39 +19,54 @@ from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from flask import Flask, current_app, g
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, case, select, update
 
 from app.core import clock
+from app.core.background.dispatcher import publish
 from app.core.background.outbox import pause_after
 from app.core.clients import storage
 from app.core.http.error_handler import as_unavailable
 from app.core.unit_of_work import rows_of, unit_of_work
 from app.extensions import db
+from app.jobs import claims
+from app.jobs.claims import UNEXPECTED, claim_next
 from app.jobs.kinds import JobCancelled, JobFailed, JobKind, JobLost, JobPutOff, Run, kind_of
 from app.jobs.models import CANCELLED, FAILED, MESSAGE_LENGTH, QUEUED, RUNNING, SUCCEEDED, Job
-from app.jobs.service import RESULTS, tell
+from app.jobs.service import RESULTS, RUN, emit_finished
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
+SLICE = 1.0  # seconds for which a worker goes on with short jobs at one message
 BEAT = 1.0  # seconds between two renewals
 FOLDER = "agora-job-"  # how the names of the attempts' folders begin
 LEFTOVER = timedelta(days=1)  # after which no attempt can still be at work in its folder
-UNEXPECTED = ("internal_error", "Something went wrong on our side. Try again later.")
-WORKER_LOST = ("worker_lost", "The work was interrupted too often. Try again later.")
 TOO_LONG = ("time_limit", "The work took longer than it may. Try with less.")
 
 
-def run(job_id: int) -> None:
-    """Do a job, unless it is done, being done, cancelled or gone. What goes wrong ends in its row."""
-    claimed = unit_of_work(partial(_claim, job_id))
-    if claimed is None:
-        return
-    job, kind = claimed
-    log.info("Job %d, %s, attempt %d", job.id, job.kind, job.attempts)
-    with TemporaryDirectory(prefix=FOLDER) as folder:
-        attempt = Run(job.id, job.user_id, job.params, job.attempts, Path(folder), job.done, job.total)
-        _attempt(kind, attempt)
+def run_due(queue: str) -> None:
+    """Do the jobs of ``queue`` that are due, for about a second; if there may be more, wake a worker for them.
+
+    So a message costs little for many short jobs, and each job has its time limit nearly for itself.
+    """
+    end = time.monotonic() + SLICE
+    while run_next(queue):
+        if time.monotonic() > end:
+            unit_of_work(lambda: publish(RUN, queue, queue=queue))
+            return
+
+
+def run_next(queue: str) -> bool:
+    """Do the next job of ``queue`` that is due, and return whether there was one. What goes wrong ends in its row."""
+    job = unit_of_work(partial(claim_next, queue))
+    if job is None:
+        return False
+    kind = kind_of(job.kind)
+    if kind and job.status == RUNNING:
+        log.info("Job %d, %s, attempt %d", job.id, job.kind, job.attempts)
+        with TemporaryDirectory(prefix=FOLDER) as folder:
+            attempt = Run(job.id, job.user_id, job.params, job.attempts, Path(folder), job.done, job.total)
+            _attempt(kind, attempt)
+    return True
 
 
 def _attempt(kind: JobKind, run: Run) -> None:
@@ -84,32 +100,6 @@ def _perform(kind: JobKind, run: Run) -> dict[str, Any]:
     return {"status": SUCCEEDED, "result": result, "file": file}
 
 
-def _claim(job_id: int) -> tuple[Job, JobKind] | None:
-    """Take the job if it is due and nobody has it; one that cannot or need not be done ends here."""
-    now = clock.now()
-    free = or_(
-        and_(Job.status == QUEUED, Job.due_at <= now),
-        and_(Job.status == RUNNING, Job.lease_until < now),
-    )
-    job = db.session.scalars(select(Job).where(Job.id == job_id, free).with_for_update(skip_locked=True)).one_or_none()
-    if job is None:
-        return None
-    g.request_id = job.request_id
-    kind = kind_of(job.kind)
-    if job.cancel_requested or kind is None or job.attempts >= kind.attempts:
-        job.status, job.finished_at = CANCELLED if job.cancel_requested else FAILED, now
-        if job.status == FAILED:
-            job.error_code, job.error_message = WORKER_LOST if kind else UNEXPECTED
-            log.error("Job %d, %s, is given up after %d attempts", job.id, job.kind, job.attempts)
-        tell(job.id, job.kind, job.user_id, status=job.status)
-        return None
-    job.status, job.attempts, job.lease_until = RUNNING, job.attempts + 1, now + LEASE
-    job.started_at = job.started_at or now
-    db.session.flush()
-    db.session.expunge(job)
-    return job, kind
-
-
 @contextmanager
 def _kept_alive(run: Run) -> Iterator[None]:
     """Renew the lease while the block runs, store the progress, and learn of a cancellation."""
@@ -135,12 +125,14 @@ def _kept_alive(run: Run) -> Iterator[None]:
         thread.join()
 
 
-def _mine(run: Run) -> Any:
+def _is_ours(run: Run) -> Any:
     return and_(Job.id == run.job_id, Job.status == RUNNING, Job.attempts == run.attempt)
 
 
 def _renew(run: Run) -> None:
-    renewal = update(Job).where(_mine(run)).values(lease_until=clock.now() + LEASE, done=run.done, total=run.total)
+    renewal = (
+        update(Job).where(_is_ours(run)).values(lease_until=clock.now() + claims.LEASE, done=run.done, total=run.total)
+    )
     renewal = renewal.execution_options(synchronize_session=False)
     cancelled = db.session.scalar(renewal.returning(Job.cancel_requested))
     run.lost, run.cancelled = cancelled is None, bool(cancelled)
@@ -180,9 +172,9 @@ def _finish(
     }
 
     def work() -> None:
-        if rows_of(update(Job).where(_mine(run)).values(values).execution_options(synchronize_session=False)):
+        if rows_of(update(Job).where(_is_ours(run)).values(values).execution_options(synchronize_session=False)):
             kind = db.session.scalar(select(Job.kind).where(Job.id == run.job_id))
-            tell(run.job_id, kind, run.user_id, status=status)
+            emit_finished(run.job_id, kind, run.user_id, status=status)
             log.info("Job %d has %s", run.job_id, status)
 
     unit_of_work(work)
@@ -193,10 +185,11 @@ def _try_again(kind: JobKind, run: Run, *, error: tuple[str, str]) -> None:
     if run.attempt >= kind.attempts:
         _finish(run, status=FAILED, error=error)
         return
-    back = {"status": QUEUED, "due_at": clock.now() + pause_after(run.attempt), "published_at": None}
-    unit_of_work(
-        lambda: rows_of(update(Job).where(_mine(run)).values(back).execution_options(synchronize_session=False))
-    )
+    due_at = clock.now() + pause_after(run.attempt)
+    due_seconds = int(due_at.timestamp())
+    turn = case((Job.turn > due_seconds, Job.turn), else_=due_seconds)
+    back = update(Job).where(_is_ours(run)).values(status=QUEUED, due_at=due_at, turn=turn)
+    unit_of_work(lambda: rows_of(back.execution_options(synchronize_session=False)))
 
 
 def sweep_folders() -> int:

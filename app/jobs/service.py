@@ -4,30 +4,31 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, insert, literal, or_, select, update
 
 from app.core import clock
 from app.core.background import outbox
-from app.core.background.dispatcher import publish
+from app.core.background.dispatcher import QUEUES, publish
 from app.core.caller import Caller
 from app.core.clients import storage
-from app.core.db.base import Query, Record
+from app.core.db.base import BigId, Query, Record
 from app.core.errors import Conflict, Gone, NotFound
 from app.core.request_id import request_id
 from app.core.unit_of_work import insert_on_conflict, rows_of
 from app.extensions import db
 from app.jobs.events import JobFinished
-from app.jobs.kinds import timetable
+from app.jobs.kinds import queue_of, timetable
 from app.jobs.models import CANCELLED, FINISHED, QUEUED, RUNNING, Heartbeat, Job
 from app.users.models import User
 
 RUN = "jobs.run"
-REPUBLISH_AFTER = timedelta(seconds=30)  # after which a bell that nobody has answered counts as lost
+REPORT_ALIVE = "jobs.report_alive"
+TURN_SECONDS = 60  # between the turns of two jobs of one member
 RESULTS_KEPT = timedelta(days=7)
 MOST_UNFINISHED = 10  # jobs of one member's asking
 RESULTS = "results"  # the folder of what jobs have made
-WORKER = "worker"
-ALIVE = timedelta(seconds=30)  # within which a worker that is well has been seen
+WORKER, SCHEDULER = "worker", "scheduler"
+ALIVE = timedelta(seconds=30)  # within which a worker or a scheduler that is well has been seen
 
 SHOWN = (
     Job.id,
@@ -45,23 +46,32 @@ SHOWN = (
 )
 
 
-def enqueue(kind: str, *, user_id: int | None = None, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def enqueue(
+    kind: str,
+    *,
+    user_id: int | None = None,
+    caused_by_id: int | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Ask for a job, as part of the unit of work under way, and return it as it is shown.
 
-    Takes the name of its kind, its owner (None: the service itself), and what its function needs to know, as JSON.
+    Takes the name of its kind, its owner (None: the service itself), the member whose doing has led to it (by default
+    its owner), and what its function needs to know, as JSON.
     """
-    now = clock.now()
+    queue, caused_by_id = queue_of(kind), caused_by_id or user_id
     values = {
         "kind": kind,
+        "queue": queue,
         "user_id": user_id,
+        "caused_by_id": caused_by_id,
+        "turn": turn_of(caused_by_id, queue),
         "params": dict(params or {}),
         "request_id": request_id(),
-        "created_at": now,
-        "due_at": now,
-        "published_at": now,
+        "created_at": clock.now(),
+        "due_at": clock.at_once(),
     }
     job = db.session.execute(insert(Job).values(values).returning(*SHOWN)).one()
-    publish(RUN, job.id)
+    publish(RUN, queue, queue=queue)
     return shown(job)
 
 
@@ -75,6 +85,20 @@ def request_job(caller: Caller, kind: str, *, params: Mapping[str, Any]) -> dict
         message = f"You have {MOST_UNFINISHED} jobs that are not finished. Wait for one, or cancel it."
         raise Conflict(message, code="too_many_jobs")
     return enqueue(kind, user_id=caller.member_id, params=params)
+
+
+def turn_of(member_id: int | None, queue: str) -> ColumnElement[int]:
+    """Return when it is the turn of a new job, in seconds since 1970; workers take jobs in this order.
+
+    A member's jobs stand a minute apart, so that a thousand of one member's do not come before the first of another's
+    (a virtual clock, as fair queuing in networks has it). Nothing waits for its turn while a worker is idle.
+    """
+    now = literal(int(clock.now().timestamp()), BigId)
+    if member_id is None:
+        return now
+    unfinished = Job.caused_by_id == member_id, Job.queue == queue, Job.finished_at.is_(None)
+    following = select(func.max(Job.turn) + TURN_SECONDS).where(*unfinished).scalar_subquery()
+    return case((following > now, following), else_=now)
 
 
 def shown(job: Record) -> dict[str, Any]:
@@ -123,26 +147,28 @@ def cancel_job(caller: Caller, job: Job) -> dict[str, Any]:
     job.cancel_requested = True
     if job.status == QUEUED:
         job.status, job.finished_at = CANCELLED, clock.now()
-        tell(job.id, job.kind, job.user_id, status=CANCELLED)
+        emit_finished(job.id, job.kind, job.user_id, status=CANCELLED)
     db.session.flush()
     return get_job(caller, job.id)
 
 
-def tell(job_id: int, kind: str | None, user_id: int | None, *, status: str) -> None:
-    """Tell those who listen that a member's job has ended. Runs inside a unit of work."""
+def emit_finished(job_id: int, kind: str | None, user_id: int | None, *, status: str) -> None:
+    """Write the event that a member's job has ended. Runs inside a unit of work."""
     if user_id is not None:
         outbox.emit(JobFinished(job_id=job_id, kind=kind, user_id=user_id, status=status))
 
 
-def republish_due() -> None:
-    """Ring for the jobs that no worker has taken, or whose worker is gone. Runs inside a unit of work."""
-    now = clock.now()
-    waiting = (Job.status == QUEUED) & (Job.due_at <= now)
-    orphaned = (Job.status == RUNNING) & (Job.lease_until < now)
-    quiet = or_(Job.published_at.is_(None), Job.published_at < now - REPUBLISH_AFTER)
-    due = update(Job).where(or_(waiting, orphaned), quiet).values(published_at=now).returning(Job.id)
-    for job_id in db.session.scalars(due.execution_options(synchronize_session=False)):
-        publish(RUN, job_id)
+def tick() -> None:
+    """Do what the scheduler does every few seconds: it looks at the timetable, and wakes the workers of each queue.
+
+    They find what no message has come for, and whose worker is gone. Runs inside a unit of work.
+    """
+    report_alive(SCHEDULER)
+    follow_timetable()
+    publish(REPORT_ALIVE)
+    publish(outbox.DELIVER)
+    for queue in QUEUES:
+        publish(RUN, queue, queue=queue)
 
 
 def follow_timetable() -> None:
@@ -153,16 +179,15 @@ def follow_timetable() -> None:
     }
     known = set(db.session.scalars(select(Job.occasion).where(Job.occasion.in_(due))))
     for occasion in due.keys() - known:
-        values = {"kind": due[occasion].name, "occasion": occasion, "params": {}, "due_at": now, "published_at": now}
-        new = insert_on_conflict(Job).values(values).on_conflict_do_nothing().returning(Job.id)
-        job_id = db.session.scalar(new)
-        if job_id is not None:
-            publish(RUN, job_id)
+        kind = due[occasion]
+        values: dict[str, Any] = {"kind": kind.name, "queue": kind.queue, "occasion": occasion, "params": {}}
+        values |= {"due_at": clock.at_once(), "turn": turn_of(None, kind.queue)}
+        db.session.execute(insert_on_conflict(Job).values(values).on_conflict_do_nothing())
 
 
-def report_alive() -> None:
-    """Note that a worker is at work. Runs inside a unit of work."""
-    seen = insert_on_conflict(Heartbeat).values(name=WORKER, seen_at=clock.now())
+def report_alive(name: str) -> None:
+    """Note that a WORKER or a SCHEDULER is at work. Runs inside a unit of work."""
+    seen = insert_on_conflict(Heartbeat).values(name=name, seen_at=clock.now())
     seen = seen.on_conflict_do_update(index_elements=["name"], set_={"seen_at": seen.excluded.seen_at})
     db.session.execute(seen)
 
@@ -173,6 +198,12 @@ def worker_is_alive() -> bool:
     seen = exists().where(Heartbeat.name == WORKER, Heartbeat.seen_at > now - ALIVE)
     busy = exists().where(Job.status == RUNNING, Job.lease_until > now)
     return bool(db.session.scalar(select(or_(seen, busy))))
+
+
+def seconds_since_tick() -> int | None:
+    """Return how long ago a scheduler was last at work; None if none ever was."""
+    seen_at = db.session.scalar(select(Heartbeat.seen_at).where(Heartbeat.name == SCHEDULER))
+    return None if seen_at is None else max(0, int((clock.now() - seen_at).total_seconds()))
 
 
 def get_result(caller: Caller, job_id: int) -> Record:

@@ -1,7 +1,8 @@
-"""What Celery's workers are called for: three tasks, each no more than the ring of a bell."""
+"""Celery's tasks: what a message wakes a worker for, and the tick of the scheduler."""
+
+from functools import partial
 
 from app.core.background import outbox
-from app.core.background.dispatcher import publish
 from app.core.unit_of_work import unit_of_work
 from app.extensions import celery
 from app.jobs import runner, service
@@ -10,26 +11,24 @@ TICK = 5.0  # seconds
 
 
 @celery.task(name=service.RUN)
-def run(job_id: int) -> None:
-    """Do one job."""
-    runner.run(job_id)
+def run(queue: str) -> None:
+    """Do the jobs of a queue that are due."""
+    runner.run_due(queue)
 
 
 @celery.task(name=outbox.DELIVER)
 def deliver() -> None:
-    """Hand out the events that are due."""
+    """Deliver the events that are due."""
     outbox.deliver_all()
+
+
+@celery.task(name=service.REPORT_ALIVE)
+def report_alive() -> None:
+    """Note that a worker is at work."""
+    unit_of_work(partial(service.report_alive, service.WORKER))
 
 
 @celery.task(name="jobs.tick")
 def tick() -> None:
-    """Look after the rest: what no bell has been heard for, and what is done on a timetable."""
-
-    def work() -> None:
-        service.report_alive()
-        service.follow_timetable()
-        service.republish_due()
-        if outbox.undelivered():
-            publish(outbox.DELIVER)
-
-    unit_of_work(work)
+    """Look at the timetable, and wake the workers. Runs in the scheduler, and goes through no queue."""
+    unit_of_work(service.tick)

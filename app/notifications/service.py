@@ -1,11 +1,13 @@
 """The rules of notifications."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import aliased
 
+from app.core import clock
 from app.core.caller import Caller
 from app.core.clients import mail
 from app.core.db.base import Query, Record
@@ -18,6 +20,7 @@ from app.notifications.models import Notification
 from app.users.models import User
 
 EMAIL = "email"  # the kind of the jobs that send mails
+HELD_UP_AFTER = timedelta(seconds=60)  # for which a mail may wait for a worker
 
 Person = aliased(User)
 STORED = (
@@ -45,7 +48,7 @@ def notify(user_id: int, kind: str, data: Mapping[str, Any], *, person_id: int |
     new = insert(Notification).values(user_id=user_id, kind=kind, data=dict(data), person_id=person_id)
     notification_id = db.session.scalar(new.returning(Notification.id))
     if mail.is_set_up():
-        enqueue(EMAIL, params={"notification_id": notification_id})
+        enqueue(EMAIL, caused_by_id=person_id or user_id, params={"notification_id": notification_id})
 
 
 def shown(notification: Record) -> dict[str, Any]:
@@ -86,8 +89,9 @@ def update_notification(caller: Caller, notification: Notification, *, read: boo
 
 
 def mails_are_held_up() -> bool:
-    """Return whether a mail waits to be tried again."""
-    waiting = select(Job.id).where(Job.status == QUEUED, Job.kind == EMAIL, Job.attempts > 0)
+    """Return whether a mail waits to be tried again, or for a worker for long."""
+    late = or_(Job.attempts > 0, Job.due_at < clock.now() - HELD_UP_AFTER)
+    waiting = select(Job.id).where(Job.status == QUEUED, Job.kind == EMAIL, late)
     return db.session.scalar(waiting.limit(1)) is not None
 
 

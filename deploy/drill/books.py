@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, text
 from deploy.drill.clients import ROWS, Write
 from deploy.drill.places import Ground
 
-JOBS_WITHIN = 120  # seconds; a job whose worker was killed is taken up after its lease and a ring, 60 s
+JOBS_WITHIN = 120  # seconds; a job whose worker was killed is taken up after its lease and a tick, 35 s
 # What was made under which marker, with its id.
 MADE = {
     "transfer": "SELECT text, transfer_id FROM memos WHERE text LIKE 'drill-transfer-%'",

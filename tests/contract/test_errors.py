@@ -124,6 +124,7 @@ def test_a_database_that_is_away_is_503_and_health_is_still_200(production: Flas
         "status": "unhealthy",
         "checks": {"database": False, "migrations": False, "worker": False, "mail": False, "broker": False},
         "degraded": ["worker", "mail", "broker"],
+        "tick_age": None,
     }
 
 

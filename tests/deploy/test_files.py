@@ -18,7 +18,7 @@ from deploy import servers
 KUBERNETES = "1.37"
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 MAX_BODY = str(DEFAULTS["MAX_UPLOAD_SIZE"] + MULTIPART_OVERHEAD)
-OWN = ("web", "worker", "scheduler", "migrate")
+OWN = ("web", "worker", "mailer", "scheduler", "migrate")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def templates(manifests: list[Any]) -> list[Any]:
 
 def test_every_manifest_fits_the_schemas_of_kubernetes(manifests: list[Any]) -> None:
     known = [manifest for manifest in manifests if manifest["kind"] != "Kustomization"]
-    assert len(known) == 13
+    assert len(known) == 14
     for manifest in known:
         kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
@@ -57,7 +57,7 @@ def test_every_resource_of_the_kustomization_is_there(project: Path, manifests: 
 
 def test_the_containers_of_the_pods_have_no_rights_and_limits(manifests: list[Any]) -> None:
     pods = templates(manifests)
-    assert len(pods) == 4
+    assert len(pods) == 5
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"]
         for container in pod["containers"]:
@@ -110,7 +110,7 @@ def test_the_log_of_postgresql_has_nothing_of_what_members_send(
 
 
 def test_migrations_end_before_anything_serves(compose: Any) -> None:
-    for name in ("web", "worker", "scheduler"):
+    for name in ("web", "worker", "mailer", "scheduler"):
         waits_for = compose["services"][name]["depends_on"]
         assert waits_for["migrate"]["condition"] == "service_completed_successfully"
     assert compose["services"]["migrate"]["command"] == ["flask", "--app", "wsgi", "db", "upgrade"]
@@ -120,7 +120,7 @@ def test_programs_are_those_of_the_procfile(project: Path, compose: Any, manifes
     lines = (project / "Procfile").read_text().splitlines()
     programs = {name: command.split()[2:] for name, command in (line.split(": ", 1) for line in lines)}
     in_pods = {pod["containers"][0]["name"]: pod["containers"][0]["command"] for pod in templates(manifests)}
-    for name in ("worker", "scheduler"):
+    for name in ("worker", "mailer", "scheduler"):
         assert programs[name] == compose["services"][name]["command"] == in_pods[name]
 
 

@@ -17,7 +17,7 @@ from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.health import metrics
 from app.jobs.models import Job
-from app.jobs.service import report_alive
+from app.jobs.service import SCHEDULER, WORKER, report_alive
 from tests.client import CheckedClient
 from tests.conftest import NO_BROKER, AsUser, ask_for_job, dispose, new_client
 
@@ -114,7 +114,7 @@ def test_a_long_queue_is_counted_up_to_a_limit(
     assert read(client)["agora_jobs", "purge", "queued"] == 3
 
 
-def test_what_waits_and_when_a_worker_was_seen_is_told(client: CheckedClient, as_user: AsUser) -> None:
+def test_what_waits_and_when_worker_and_scheduler_were_seen_is_told(client: CheckedClient, as_user: AsUser) -> None:
     found = read(client)
     assert (found["agora_job_oldest_due_seconds",], found["agora_event_oldest_seconds",]) == (0, 0)
     assert ("agora_worker_seen_timestamp_seconds",) not in found
@@ -123,7 +123,8 @@ def test_what_waits_and_when_a_worker_was_seen_is_told(client: CheckedClient, as
     with client.application.app_context():
 
         def work() -> None:
-            report_alive()
+            for name in (WORKER, SCHEDULER):
+                report_alive(name)
             db.session.execute(table_of(Job).update().values(due_at=past))
             event = {"name": "nobody.listens", "payload": {}, "created_at": past}
             db.session.execute(insert(table_of(StoredEvent)), [event, {**event, "created_at": clock.now()}])
@@ -132,7 +133,8 @@ def test_what_waits_and_when_a_worker_was_seen_is_told(client: CheckedClient, as
     found = read(client)
     assert found["agora_job_oldest_due_seconds",] == pytest.approx(300, abs=30)
     assert found["agora_event_oldest_seconds",] == pytest.approx(300, abs=30)
-    assert found["agora_worker_seen_timestamp_seconds",] == pytest.approx(clock.now().timestamp(), abs=30)
+    for name in (WORKER, SCHEDULER):
+        assert found[f"agora_{name}_seen_timestamp_seconds",] == pytest.approx(clock.now().timestamp(), abs=30)
 
 
 def test_connections_in_use_are_counted_until_they_are_given_back(app: Flask, client: CheckedClient) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.core.background.dispatcher import DEFAULT_QUEUE
 from app.core.caller import Caller
 from app.core.schema import load
 from app.core.unit_of_work import unit_of_work
 from app.files import service as files
 from app.imports import service
-from app.jobs import kinds, runner
+from app.jobs import claims, kinds, runner
 from app.jobs.kinds import Run
 from app.products import service as products
 from tests.client import CheckedClient
@@ -217,7 +218,7 @@ def dies_after(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
             real(seller_id, rows)
 
         monkeypatch.setattr(products, "create_products", dying)
-        monkeypatch.setattr(runner, "LEASE", -runner.LEASE)
+        monkeypatch.setattr(claims, "LEASE", -claims.LEASE)
         monkeypatch.setattr(service, "BATCH_SIZE", 2)
 
     return arm
@@ -230,10 +231,10 @@ def test_an_import_goes_on_behind_the_last_row_of_the_worker_that_died(
     job = ask(member, "name,price\n" + "".join(f"p{number},1\n" for number in range(9)), mode)
     dies_after(2)
     with pytest.raises(Killed), app.app_context():
-        runner.run(job["id"])
+        runner.run_next(DEFAULT_QUEUE)
     assert len(names(member)) == kept
     with app.app_context():
-        runner.run(job["id"])
+        assert runner.run_next(DEFAULT_QUEUE)
     seen = outcome(member, job)
     assert (seen["status"], seen["result"]) == ("succeeded", {"rows": 9, "good": 9, "bad": 0, "created": 9})
     assert sorted(names(member)) == [f"p{number}" for number in range(9)]
@@ -247,7 +248,7 @@ def test_a_worker_that_comes_back_late_makes_no_row_twice(app: Flask, member: Ch
     job = ask(member, GOOD)
     late = Run(job["id"], member.user_id, {"kind": "products", "file_id": 1, "mode": "partial"}, 1, None)  # type: ignore[arg-type]
     with app.app_context():
-        runner.run(job["id"])
+        assert runner.run_next(DEFAULT_QUEUE)
         writer = service._Writer(late, files.get_content(Caller(member.user_id), 1).sha256, checked=2)
         unit_of_work(lambda: writer._write([(2, new_product("Honey")), (3, new_product("Jam"))]))
     assert len(names(member)) == 2
@@ -273,7 +274,7 @@ def test_a_cancelled_import_stops(
 def test_a_member_who_is_deleted_imports_nothing_more(
     app: Flask, as_user: AsUser, member: CheckedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = ask(member, GOOD)
+    ask(member, GOOD)
     real = service._check
 
     def deleting(run: Run, key: str, **paths: Any) -> tuple[int, int]:
@@ -283,7 +284,7 @@ def test_a_member_who_is_deleted_imports_nothing_more(
 
     monkeypatch.setattr(service, "_check", deleting)
     with app.app_context():
-        runner.run(job["id"])
+        assert runner.run_next(DEFAULT_QUEUE)
     assert names(as_user()) == []
 
 

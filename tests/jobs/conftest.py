@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 
 from app.core import clock
-from app.core.background import outbox
+from app.core.background import dispatcher, outbox
+from app.core.background.dispatcher import DEFAULT_QUEUE
 from app.core.background.events import Event, Subscription
 from app.core.unit_of_work import unit_of_work
 from app.jobs import kinds, runner, tasks
@@ -66,11 +67,11 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Later:
 
 
 @pytest.fixture
-def due(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What the bell is due for, after the commit: the tasks and their ids."""
-    heard: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("app.core.background.dispatcher._enqueue", lambda task, ids: heard.append((task, *ids)))
-    return heard
+def published(monkeypatch: pytest.MonkeyPatch) -> list[dispatcher.Message]:
+    """The messages that are published after the commit: the task, its arguments, the queue."""
+    published: list[dispatcher.Message] = []
+    monkeypatch.setattr(dispatcher, "_enqueue", published.append)
+    return published
 
 
 @pytest.fixture
@@ -95,10 +96,10 @@ def emit(app: Flask) -> Callable[[Event], None]:
     return in_unit_of_work
 
 
-def run(app: Flask, job_id: int) -> None:
-    """Do one job, as a worker that hears the bell does."""
+def run(app: Flask) -> bool:
+    """Do the next job that is due, as a worker that is woken does."""
     with app.app_context():
-        runner.run(job_id)
+        return runner.run_next(DEFAULT_QUEUE)
 
 
 def nothing(_run: Run) -> None:

@@ -10,10 +10,11 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from flask import Flask
 
+from app.core.background.dispatcher import DEFAULT_QUEUE
 from app.core.errors import ServiceUnavailable
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.jobs import runner
+from app.jobs import claims, runner
 from app.jobs.kinds import JobFailed, JobKind, Run
 from app.jobs.models import Job
 from tests.client import CheckedClient
@@ -159,10 +160,10 @@ def test_a_job_that_was_cancelled_when_its_worker_died_is_not_taken_up_again(
     known["test.dies"] = JobKind("test.dies", attempts.append)
     job_id = ask_for_job(member, "test.dies")
     with app.app_context():
-        unit_of_work(lambda: runner._claim(job_id))
+        unit_of_work(lambda: claims.claim_next(DEFAULT_QUEUE))
     assert member.post(f"{JOBS}/{job_id}/cancellation").get_json()["status"] == "running"
     later(31)
-    run(app, job_id)
+    run(app)
     assert (attempts, watch(member, job_id)["status"]) == ([], "cancelled")
 
 
@@ -303,16 +304,16 @@ def test_an_attempt_whose_lease_ran_out_is_taken_over_and_changes_nothing_any_mo
     def perform(attempt: Run) -> Json:
         attempts.append(attempt.attempt)
         if attempt.attempt == 1:  # and sleeps while another worker does it all
-            run(app, attempt.job_id)
+            run(app)
             assert attempts == [1]
             later(31)
-            run(app, attempt.job_id)
+            run(app)
             attempt.progress(99, 100)
         return {"attempt": attempt.attempt}
 
     known["test.sleeps"] = JobKind("test.sleeps", perform)
     job_id = ask_for_job(member, "test.sleeps")
-    run(app, job_id)
+    run(app)
     ended = watch(member, job_id)
     assert (attempts, ended["status"], ended["result"]) == ([1, 2], "succeeded", {"attempt": 2})
     assert ended["progress"] == {"done": 0, "total": None}
@@ -324,13 +325,13 @@ def test_an_attempt_that_fails_after_it_was_taken_over_does_not_queue_the_job_ag
     def perform(attempt: Run) -> None:
         if attempt.attempt == 1:
             later(31)
-            run(app, attempt.job_id)
+            run(app)
             raise RuntimeError
 
     logging.getLogger("app").setLevel("CRITICAL")
     known["test.sleeps"] = JobKind("test.sleeps", perform)
     job_id = ask_for_job(member, "test.sleeps")
-    run(app, job_id)
+    run(app)
     assert watch(member, job_id)["status"] == "succeeded"
 
 
@@ -342,22 +343,21 @@ def test_a_job_that_is_interrupted_too_often_fails_with_a_reason(
     job_id = ask_for_job(member, "test.killer")
     for _ in range(2):
         with app.app_context():
-            assert unit_of_work(lambda: runner._claim(job_id))
+            assert unit_of_work(lambda: claims.claim_next(DEFAULT_QUEUE))
         later(31)
-    run(app, job_id)
+    run(app)
     ended = watch(member, job_id)
     assert (ended["status"], ended["error"]["code"]) == ("failed", "worker_lost")
 
 
-def test_a_job_is_done_once_however_often_its_bell_rings(
+def test_a_job_is_done_once_however_often_a_worker_is_woken(
     app: Flask, member: CheckedClient, known: dict[str, JobKind]
 ) -> None:
     done: list[Run] = []
     known["test.once"] = JobKind("test.once", done.append)
-    job_id = ask_for_job(member, "test.once")
+    ask_for_job(member, "test.once")
     for _ in range(3):
-        run(app, job_id)
-    run(app, job_id + 1)  # a bell for what is not there
+        run(app)
     assert len(done) == 1
 
 
@@ -378,13 +378,13 @@ def test_the_progress_and_the_lease_are_stored_by_the_heartbeat_alone(
 
     known["test.counts"] = JobKind("test.counts", perform, attempts=1)
     job_id = ask_for_job(member, "test.counts")
-    run(app, job_id)
+    run(app)
     assert watch(member, job_id)["status"] == "succeeded"
 
 
 def test_the_progress_is_stored_at_most_once_a_second() -> None:
     assert runner.BEAT >= 1
-    assert timedelta(seconds=10 * runner.BEAT) < runner.LEASE
+    assert timedelta(seconds=10 * runner.BEAT) < claims.LEASE
 
 
 def test_a_heartbeat_that_fails_is_made_up_for_by_the_next(
@@ -407,7 +407,7 @@ def test_a_heartbeat_that_fails_is_made_up_for_by_the_next(
 
     known["test.shaky"] = JobKind("test.shaky", perform, attempts=1)
     job_id = ask_for_job(member, "test.shaky")
-    run(app, job_id)
+    run(app)
     assert watch(member, job_id)["status"] == "succeeded"
 
 

@@ -19,7 +19,7 @@ from tests.waiting import until
 
 __all__ = ["checkout"]  # the fixture
 
-MARKED = re.compile(r"\d\d:\d\d:\d\d (rates|web|worker|scheduler|broker|system) +\| ")
+MARKED = re.compile(r"\d\d:\d\d:\d\d (rates|web|worker|mailer|scheduler|broker|system) +\| ")
 # The service with a kind of job that goes on until a file lets it end, and URLs to ask for one and to watch it. What
 # takes minutes in earnest takes seconds.
 WSGI = """
@@ -30,10 +30,10 @@ from pathlib import Path
 from app import create_app
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.jobs import kinds, runner, service, tasks
+from app.jobs import claims, kinds, service, tasks
 from app.jobs.models import Job
 
-runner.LEASE = service.REPUBLISH_AFTER = timedelta(seconds=3)
+claims.LEASE = timedelta(seconds=3)
 tasks.TICK = 1.0
 HERE = Path(__file__).parent
 
@@ -176,8 +176,9 @@ def stopped(checkout: Checkout) -> Iterator[Service]:
 def service(stopped: Service) -> Service:
     """All processes, and two schedulers where one would do."""
     stopped.start_broker()
-    for name, part in (("web", ""), ("worker", ""), ("scheduler", ""), ("second", "scheduler")):
-        stopped.start_part(name, part)
+    for name in ("web", "worker", "mailer", "scheduler"):
+        stopped.start_part(name)
+    stopped.start_part("second", "scheduler")
     until(stopped.is_well)
     return stopped
 

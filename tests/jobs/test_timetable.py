@@ -1,29 +1,31 @@
-"""What the scheduler looks after: the timetable, bells that nobody has heard, and what has had its time."""
+"""What the scheduler looks after: the timetable, messages that were lost, and what has had its time."""
 
+import logging
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Thread
-from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.core import clock
+from app.core.background import dispatcher, outbox
+from app.core.background.dispatcher import DEFAULT_QUEUE, MAIL_QUEUE
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.jobs import runner, service
+from app.jobs import claims, runner, service, tasks
 from app.jobs.kinds import JobFailed, JobKind, Run
 from app.jobs.models import QUEUED, RUNNING, SUCCEEDED, Job
 from app.registry import KINDS, purge
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
-from tests.jobs.conftest import FirstHappened, Later, nothing
+from tests.jobs.conftest import Later, nothing, run
 
 Tick = Callable[[], None]
-Rung = list[tuple[Any, ...]]
+Published = list[dispatcher.Message]
 
 HOUR = 3600
 
@@ -73,8 +75,12 @@ def test_what_is_on_the_timetable_can_be_done(app: Flask, tick: Tick, work: Tick
     assert done == {kind.name: SUCCEEDED for kind in KINDS if kind.every}
 
 
-def test_the_bell_rings_after_the_commit_and_never_for_what_was_not_kept(
-    app: Flask, as_user: AsUser, due: Rung
+WAKE = (service.RUN, (DEFAULT_QUEUE,), DEFAULT_QUEUE)
+WAKE_MAILERS = (service.RUN, (MAIL_QUEUE,), MAIL_QUEUE)
+
+
+def test_workers_are_woken_after_the_commit_and_never_for_what_was_not_kept(
+    app: Flask, as_user: AsUser, published: Published
 ) -> None:
     member = as_user()
 
@@ -84,41 +90,70 @@ def test_the_bell_rings_after_the_commit_and_never_for_what_was_not_kept(
 
     with app.app_context(), pytest.raises(JobFailed):
         unit_of_work(refused)
-    assert due == []
-    job_id = ask_for_job(member)
-    assert due == [(service.RUN, job_id)]
+    assert published == []
+    ask_for_job(member)
+    assert published == [WAKE]
 
 
-def test_a_bell_that_nobody_has_heard_rings_again_but_not_all_the_time(
-    as_user: AsUser, known: dict[str, JobKind], tick: Tick, due: Rung, later: Later
+@pytest.mark.usefixtures("known")
+def test_each_tick_wakes_the_workers_of_every_queue_whatever_messages_were_lost(
+    tick: Tick, published: Published
+) -> None:
+    for ticks in (1, 2):
+        tick()
+        assert published.count(WAKE) == published.count(WAKE_MAILERS) == ticks
+        assert published.count((outbox.DELIVER, (), DEFAULT_QUEUE)) == ticks
+
+
+def test_a_lost_message_is_made_up_for_within_half_a_minute() -> None:
+    assert tasks.TICK < 30
+
+
+def test_who_takes_a_job_wakes_another_worker_for_the_next(
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], published: Published
 ) -> None:
     known["test.waits"] = JobKind("test.waits", nothing)
-    call = (service.RUN, ask_for_job(as_user(), "test.waits"))
-    assert due == [call]
-    for seconds, messages in ((0, 1), (29, 1), (2, 2), (0, 2), (31, 3)):
-        later(seconds)
-        tick()
-        assert due == [call] * messages
+    ask_for_job(as_user(), "test.waits")
+    published.clear()
+    assert run(app)
+    assert published.count(WAKE) == 1
+    published.clear()
+    assert not run(app)
+    assert published == []
 
 
-def test_a_job_whose_worker_is_gone_is_called_for_again(
-    app: Flask, as_user: AsUser, known: dict[str, JobKind], tick: Tick, due: Rung, later: Later
+def test_one_message_is_enough_for_many_short_jobs_and_a_new_one_comes_where_it_is_not(
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], monkeypatch: pytest.MonkeyPatch, published: Published
+) -> None:
+    known["test.short"] = JobKind("test.short", nothing)
+    member = as_user()
+    for left, seconds, messages in ((0, 60.0, 3), (2, -1.0, 2)):
+        monkeypatch.setattr(runner, "SLICE", seconds)
+        for _ in range(3):
+            ask_for_job(member, "test.short")
+        published.clear()
+        with app.app_context():
+            tasks.run.run(DEFAULT_QUEUE)
+            waiting = select(func.count()).select_from(Job).where(Job.status == QUEUED)
+            assert db.session.scalar(waiting) == left
+        assert published.count(WAKE) == messages
+
+
+def test_a_job_whose_worker_is_gone_is_taken_up_when_its_lease_has_run_out(
+    app: Flask, as_user: AsUser, known: dict[str, JobKind], later: Later
 ) -> None:
     known["test.dies"] = JobKind("test.dies", nothing)
-    job_id = ask_for_job(as_user(), "test.dies")
+    ask_for_job(as_user(), "test.dies")
     with app.app_context():
-        unit_of_work(lambda: runner._claim(job_id))
-    due.clear()
+        unit_of_work(lambda: claims.claim_next(DEFAULT_QUEUE))
     later(29)
-    tick()
-    assert due == []
+    assert not run(app)
     later(2)
-    tick()
-    assert due == [(service.RUN, job_id)]
+    assert run(app)
 
 
-def test_a_job_that_rests_after_a_failure_is_called_for_when_it_is_due(
-    as_user: AsUser, known: dict[str, JobKind], tick: Tick, work: Tick, due: Rung, later: Later
+def test_a_job_that_rests_after_a_failure_is_done_when_it_is_due(
+    as_user: AsUser, known: dict[str, JobKind], work: Tick, later: Later
 ) -> None:
     done: list[int] = []
 
@@ -127,31 +162,18 @@ def test_a_job_that_rests_after_a_failure_is_called_for_when_it_is_due(
         if run.attempt == 1:
             raise RuntimeError
 
+    logging.getLogger("app").setLevel("CRITICAL")
     known["test.rests"] = JobKind("test.rests", perform)
-    job_id = ask_for_job(as_user(), "test.rests")
+    ask_for_job(as_user(), "test.rests")
     work()
-    due.clear()
-    tick()
-    assert due == []
+    work()
+    assert done == [1]
     later(3)
-    tick()
-    assert due == [(service.RUN, job_id)]
     work()
     assert done == [1, 2]
-    due.clear()
     later(HOUR)
-    tick()
-    assert due == []
-
-
-@pytest.mark.usefixtures("known")
-def test_events_that_wait_are_called_for(tick: Tick, emit: Callable[[FirstHappened], None], due: Rung) -> None:
-    tick()
-    assert due == []
-    emit(FirstHappened())
-    due.clear()
-    tick()
-    assert due == [("outbox.deliver",)]
+    work()
+    assert done == [1, 2]
 
 
 def test_the_service_forgets_its_own_jobs_after_a_week_and_keeps_its_members(
@@ -173,15 +195,17 @@ def test_the_service_forgets_its_own_jobs_after_a_week_and_keeps_its_members(
 
 
 def test_readiness_tells_whether_a_worker_was_seen_lately_or_is_busy(
-    app: Flask, client: CheckedClient, known: dict[str, JobKind], tick: Tick, later: Later
+    app: Flask, client: CheckedClient, later: Later
 ) -> None:
-    def told() -> tuple[int, bool, list[str]]:
+    def told() -> tuple[int, bool, bool]:
         answer = client.get("/health/ready")
-        return answer.status_code, answer.get_json()["checks"]["worker"], answer.get_json()["degraded"]
+        ready = answer.get_json()
+        return answer.status_code, ready["checks"]["worker"], "worker" in ready["degraded"]
 
-    assert told() == (200, False, ["worker", "broker"])
-    tick()
-    assert told() == (200, True, ["broker"])
+    assert told() == (200, False, True)
+    with app.app_context():
+        tasks.report_alive.run()
+    assert told() == (200, True, False)
     later(31)
     assert told()[1] is False
     running = {"kind": "x", "params": {}, "due_at": clock.now(), "status": RUNNING}
@@ -193,6 +217,24 @@ def test_readiness_tells_whether_a_worker_was_seen_lately_or_is_busy(
     with app.app_context():
         unit_of_work(lambda: db.session.add(Job(**{**running, "status": QUEUED})))
     assert told()[1] is False
+
+
+def test_readiness_tells_how_long_ago_the_scheduler_was_at_work(
+    client: CheckedClient, tick: Tick, later: Later
+) -> None:
+    def told() -> tuple[int, int | None, bool]:
+        answer = client.get("/health/ready")
+        return answer.status_code, answer.get_json()["tick_age"], "scheduler" in answer.get_json()["degraded"]
+
+    assert told() == (200, None, True)
+    tick()
+    later(20)
+    status, age, is_degraded = told()
+    assert (status, age in (20, 21, 22), is_degraded) == (200, True, False)
+    later(20)
+    assert told()[2] is True
+    tick()
+    assert told()[2] is False
 
 
 def test_what_killed_workers_have_left_on_the_disk_is_removed_after_a_day(

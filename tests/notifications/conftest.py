@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 
-from app.core import clock
 from app.core.background import outbox
+from app.core.background.dispatcher import QUEUES
 from app.core.clients import mail
-from app.extensions import db
 from app.jobs import runner
-from app.jobs.models import QUEUED, Job
 
 Work = Callable[[], None]
 
@@ -26,15 +23,13 @@ def untried_server() -> None:
 def work(app: Flask) -> Work:
     """Do all background work that is due, until nothing is left."""
 
-    def due() -> list[int]:
+    def do_one() -> bool:
         outbox.deliver_all()
-        waiting = select(Job.id).where(Job.status == QUEUED, Job.due_at <= clock.now()).order_by(Job.id)
-        return list(db.session.scalars(waiting))
+        return any(runner.run_next(queue) for queue in QUEUES)
 
     def do_all() -> None:
         with app.app_context():
-            while jobs := due():
-                for job_id in jobs:
-                    runner.run(job_id)
+            while do_one():
+                pass
 
     return do_all

@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.core import clock
+from app.core.background.dispatcher import DEFAULT_QUEUE
 from app.core.caller import Caller
 from app.core.permissions import ROLES
 from app.core.unit_of_work import unit_of_work
-from app.extensions import db
 from app.jobs import runner
-from app.jobs.models import QUEUED, Job
 from app.orders import service as orders
 from app.wallet import service as wallet
 from tests.client import CheckedClient
@@ -35,9 +33,8 @@ def work(app: Flask) -> Work:
 
     def run_all() -> None:
         with app.app_context():
-            due = db.session.scalars(select(Job.id).where(Job.status == QUEUED).order_by(Job.id)).all()
-            for job_id in due:
-                runner.run(job_id)
+            while runner.run_next(DEFAULT_QUEUE):
+                pass
 
     return run_all
 

@@ -121,7 +121,7 @@ def is_left(group: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["web1", "worker", "scheduler", "redis", "postgres", "nginx"])
+@pytest.mark.parametrize("name", ["web1", "worker", "mailer", "scheduler", "redis", "postgres", "nginx"])
 def test_what_dies_is_started_again(stack: Stack, name: str) -> None:
     process = stack.processes[name]
     before = process.pid

@@ -1,13 +1,14 @@
-"""Work outside of requests: Celery, made by the application factory, and the bell that calls its workers.
+"""Work outside of requests: Celery, made by the application factory, and the messages that wake its workers.
 
-What is to be done stands in the database, written in the transaction that asks for it. A message of the broker is only
-a bell: it carries a name and an id, may be lost, and may come twice; the scheduler messages again for what is not done.
+What is to be done stands in the database, written in the transaction that asks for it. A message of the broker only
+wakes a worker, which then asks the database; it may be lost, and may come twice. The scheduler sends one to each queue
+every few seconds, which makes up for all that were lost.
 """
 
 import contextlib
 import logging
 import os
-import queue
+import queue as queues
 import threading
 import time
 from typing import Any, TypeAlias
@@ -26,12 +27,16 @@ log = logging.getLogger(__name__)
 MAX_QUEUED = 1_000  # messages that wait for a slow broker; of more, the scheduler makes up for the loss
 BROKER_TIMEOUT = 1  # seconds
 BATCH_INTERVAL = 0.1  # seconds between two batches: to publish a message takes as long as ten statements
-QUEUE = "agora"
+MESSAGE_LIFETIME = 60  # seconds after which a message that no worker has taken is dropped: there are newer ones
+DEFAULT_QUEUE = "agora"
+MAIL_QUEUE = "agora-mail"  # of workers of its own: a slow mail server delays mails alone
+QUEUES = (DEFAULT_QUEUE, MAIL_QUEUE)
 HARD_LIMIT_GRACE = 30  # seconds between the limit that a job can answer and the one that kills its process
 
-Messages: TypeAlias = "queue.Queue[tuple[str, tuple[int, ...]]]"
+Message: TypeAlias = tuple[str, tuple[str, ...], str]  # the task, its arguments, the queue
+Messages: TypeAlias = "queues.Queue[Message]"
 
-_messages: Messages = queue.Queue(MAX_QUEUED)
+_messages: Messages = queues.Queue(MAX_QUEUED)
 _publisher: threading.Thread | None = None
 _lock = threading.Lock()
 
@@ -51,34 +56,36 @@ def init_app(app: Flask) -> None:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=BROKER_TIMEOUT,
+        # A Redis that a failover has made a replica answers with errors (READONLY): connect anew, and do not end.
+        broker_channel_error_retry=True,
         broker_transport_options={"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT},
-        task_default_queue=QUEUE,
-        # A ring needs no receipt. One that a frozen broker does not take would count as unanswered for ever, and the
+        task_default_queue=DEFAULT_QUEUE,
+        # A message needs no receipt. One that a frozen broker does not take would count as unanswered for ever, and the
         # worker, who waits for it before the next, would be deaf from then on.
-        task_queues=(Queue(QUEUE, no_ack=True),),  # type: ignore[no-untyped-call]
+        task_queues=tuple(Queue(name, no_ack=True) for name in QUEUES),  # type: ignore[no-untyped-call]
         task_ignore_result=True,
         task_soft_time_limit=limit,
         task_time_limit=limit + HARD_LIMIT_GRACE,
         worker_concurrency=app.config["WORKER_CONCURRENCY"],
-        beat_scheduler="celery.beat:Scheduler",  # One that keeps no file: two of them do no harm.
+        beat_scheduler="app.core.background.scheduler:InProcessScheduler",
     )
     app.extensions["celery"] = celery
     celery.set_default()
 
 
-def publish(task: str, *ids: int) -> None:
-    """Have a worker run ``task``, a Celery task by its name, when the unit of work under way has committed.
+def publish(task: str, *arguments: str, queue: str = DEFAULT_QUEUE) -> None:
+    """Have a worker of ``queue`` run ``task``, a Celery task by its name, when the unit of work has committed.
 
     Returns at once and never fails, whatever state the broker is in.
     """
-    after_commit(lambda: _enqueue(task, ids))
+    after_commit(lambda: _enqueue((task, arguments, queue)))
 
 
-def _enqueue(task: str, ids: tuple[int, ...]) -> None:
+def _enqueue(message: Message) -> None:
     if not current_app.config["BROKER_URL"]:
         return
-    with contextlib.suppress(queue.Full, RuntimeError):  # No room in the queue, or no thread to be had.
-        _messages.put_nowait((task, ids))
+    with contextlib.suppress(queues.Full, RuntimeError):  # No room in the queue, or no thread to be had.
+        _messages.put_nowait(message)
         _start_publisher()
 
 
@@ -95,21 +102,23 @@ def _start_publisher() -> None:
 def _publish_all(messages: Messages) -> None:
     answers = True
     while True:
-        for task, ids in _next_batch(messages):
+        for task, arguments, queue in _next_batch(messages):
             try:
-                celery.send_task(task, ids, retry=False)
+                celery.send_task(task, arguments, queue=queue, expires=MESSAGE_LIFETIME, retry=False)
                 answers = True
-            except Exception as error:  # Whatever it is, the next ring may succeed.
+            except Exception as error:  # Whatever it is, the next message may succeed.
                 if answers:
-                    log.warning("The broker does not answer; the scheduler will ring again: %s", type(error).__name__)
+                    log.warning(
+                        "The broker does not answer; the scheduler will publish again: %s", type(error).__name__
+                    )
                 answers = False
         time.sleep(BATCH_INTERVAL)
 
 
-def _next_batch(messages: Messages) -> list[tuple[str, tuple[int, ...]]]:
-    """Wait for a ring, and return all that have come; one that has come often, as that for events does, once."""
+def _next_batch(messages: Messages) -> list[Message]:
+    """Wait for a message, and return all that have come, each once."""
     batch = dict.fromkeys([messages.get()])
-    with contextlib.suppress(queue.Empty):
+    with contextlib.suppress(queues.Empty):
         while True:
             batch[messages.get_nowait()] = None
     return list(batch)
@@ -118,7 +127,7 @@ def _next_batch(messages: Messages) -> list[tuple[str, tuple[int, ...]]]:
 def _forget_publisher() -> None:
     """Let a forked process start a thread of its own: threads are not inherited, locks and queues are."""
     global _publisher, _lock, _messages
-    _publisher, _lock, _messages = None, threading.Lock(), queue.Queue(MAX_QUEUED)
+    _publisher, _lock, _messages = None, threading.Lock(), queues.Queue(MAX_QUEUED)
 
 
 os.register_at_fork(after_in_child=_forget_publisher)

@@ -40,7 +40,7 @@ class StoredEvent(Created):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     request_id: Mapped[str | None] = mapped_column(text_type(128))
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
-    due_at: Mapped[datetime] = mapped_column(default=clock.now)
+    due_at: Mapped[datetime] = mapped_column(default=lambda: clock.at_once())
 
 
 _NEW = prepared(insert(table_of(StoredEvent)).inline())
@@ -86,8 +86,3 @@ def _deliver_next() -> bool:
 def pause_after(attempts: int) -> timedelta:
     """Return the pause after so many failed attempts: two seconds at first, at most an hour."""
     return min(timedelta(seconds=2 ** min(attempts, 12)), LONGEST_PAUSE)
-
-
-def undelivered() -> bool:
-    """Return whether an event is due."""
-    return db.session.scalar(select(StoredEvent.id).where(StoredEvent.due_at <= clock.now()).limit(1)) is not None

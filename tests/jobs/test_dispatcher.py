@@ -1,4 +1,4 @@
-"""The bell: brokers of both kinds that are away or say nothing keep nobody waiting."""
+"""The dispatcher: brokers of both kinds that are away or say nothing keep nobody waiting."""
 
 import logging
 import queue
@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from flask import Flask
 
 from app import create_app
 from app.core.background import dispatcher, outbox
+from app.core.background.dispatcher import DEFAULT_QUEUE, MAIL_QUEUE, QUEUES
 from app.core.unit_of_work import unit_of_work
 from app.extensions import celery
 from app.jobs import service
@@ -53,57 +55,73 @@ def test_readiness_does_not_wait_for_a_broker_that_does_not_answer(without_broke
     assert (answer.status_code, answer.get_json()["checks"]["broker"]) == (200, False)
 
 
-def test_a_ring_that_nobody_hears_is_given_up_for_the_next(
+def test_a_message_that_the_broker_does_not_take_is_given_up_for_the_next(
     without_broker: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send, given_up = celery.send_task, []
 
-    def try_to_send(task: str, ids: tuple[int, ...], **options: Any) -> None:
+    def try_to_send(task: str, arguments: tuple[str, ...], **options: Any) -> None:
         try:
-            send(task, ids, **options)
+            send(task, arguments, **options)
         except Exception:
-            given_up.append(ids)
+            given_up.append(arguments)
             raise
 
     monkeypatch.setattr(celery, "send_task", try_to_send)
     with without_broker.app_context():
-        ids = [unit_of_work(lambda: service.enqueue("purge"))["id"] for _ in range(3)]
-    until(lambda: given_up == [(job_id,) for job_id in ids])
+        for kind in ("purge", "email"):
+            unit_of_work(partial(service.enqueue, kind))
+    until(lambda: given_up == [(queue,) for queue in QUEUES])
 
 
-def test_one_message_calls_for_all_events(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    messages: dispatcher.Messages = queue.Queue()
+WAKE, DELIVER = (service.RUN, (DEFAULT_QUEUE,), DEFAULT_QUEUE), (outbox.DELIVER, (), DEFAULT_QUEUE)
+
+
+@pytest.fixture
+def messages(app: Flask, monkeypatch: pytest.MonkeyPatch) -> dispatcher.Messages:
+    """The messages of this process, which nobody publishes."""
+    waiting: dispatcher.Messages = queue.Queue(2)
     monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
-    monkeypatch.setattr(dispatcher, "_messages", messages)
+    monkeypatch.setattr(dispatcher, "_messages", waiting)
     monkeypatch.setattr(dispatcher, "_start_publisher", bool)
+    return waiting
+
+
+def test_one_message_is_published_for_all_jobs_or_events_of_a_moment(app: Flask, messages: dispatcher.Messages) -> None:
+    messages.maxsize = 0
     with app.app_context():
-        unit_of_work(lambda: outbox.emit(FirstHappened()))
-        job_id = unit_of_work(lambda: service.enqueue("purge"))["id"]
-        unit_of_work(lambda: outbox.emit(FirstHappened()))
-    assert dispatcher._next_batch(messages) == [(outbox.DELIVER, ()), (service.RUN, (job_id,))]
+        for _ in range(2):
+            unit_of_work(lambda: outbox.emit(FirstHappened()))
+            unit_of_work(lambda: service.enqueue("purge"))
+    assert dispatcher._next_batch(messages) == [DELIVER, WAKE]
     assert messages.empty()
 
 
-def test_the_bell_is_not_rung_for_each_of_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_message_is_published_for_each_of_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
     messages: dispatcher.Messages = queue.Queue()
     sent: list[str] = []
-    monkeypatch.setattr(celery, "send_task", lambda task, _ids, **_options: sent.append(task))
+    monkeypatch.setattr(celery, "send_task", lambda task, _arguments, **_options: sent.append(task))
     threading.Thread(target=dispatcher._publish_all, args=(messages,), daemon=True).start()
     for _ in range(20):
-        messages.put((outbox.DELIVER, ()))
+        messages.put(DELIVER)
         time.sleep(0.005)
-    messages.put(("the last one", ()))
-    until(lambda: "the last one" in sent)
+    messages.put(WAKE)
+    until(lambda: service.RUN in sent)
     assert 1 <= sent.count(outbox.DELIVER) < 20
 
 
-def test_more_rings_than_the_bell_can_keep_are_left_to_the_scheduler(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(app.config, "BROKER_URL", NO_BROKER)
-    monkeypatch.setattr(dispatcher, "_messages", queue.Queue(2))
-    monkeypatch.setattr(dispatcher, "_start_publisher", bool)
+def test_more_messages_than_can_be_kept_are_left_to_the_scheduler(app: Flask, messages: dispatcher.Messages) -> None:
     with app.app_context():
-        ids = [unit_of_work(lambda: service.enqueue("purge"))["id"] for _ in range(3)]
-    assert [dispatcher._messages.get_nowait() for _ in range(2)] == [(service.RUN, (job_id,)) for job_id in ids[:2]]
-    assert dispatcher._messages.empty()
+        for _ in range(3):
+            unit_of_work(lambda: service.enqueue("purge"))
+    assert [messages.get_nowait() for _ in range(2)] == [WAKE, WAKE]
+    assert messages.empty()
+
+
+def test_a_message_goes_to_its_queue_and_does_not_outlive_the_next_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages: dispatcher.Messages = queue.Queue()
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(celery, "send_task", lambda *_message, **options: sent.append(options))
+    threading.Thread(target=dispatcher._publish_all, args=(messages,), daemon=True).start()
+    messages.put((service.RUN, (MAIL_QUEUE,), MAIL_QUEUE))
+    assert until(lambda: sent) == [{"queue": MAIL_QUEUE, "expires": 60, "retry": False}]
