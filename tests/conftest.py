@@ -30,7 +30,7 @@ from tests.client import CheckedClient
 from tests.postgres import scratch_database
 
 PASSWORD = "Correct-horse-1"
-SWITCHES = ("PREPARED_STATEMENTS", "WAIT_CALLBACK")  # of what rests on private parts of libraries
+SWITCHES = ("FAST_WORKER", "PREPARED_STATEMENTS", "WAIT_CALLBACK")  # of what rests on private parts of libraries
 NO_BROKER = "redis://127.0.0.1:1/0"  # nobody listens there
 
 AsUser = Callable[..., CheckedClient]

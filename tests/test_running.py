@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import runpy
 import shutil
 import signal
 import socket
@@ -19,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gunicorn.workers.gthread import ThreadWorker
 from sqlalchemy import create_engine, make_url, text
 
-from app.config import ROOT
 from app.config.parsers import database_url as understood
+from app.server.fast import FastWorker
 from tests.conftest import NO_BROKER, SWITCHES
 from tests.waiting import until
 
@@ -32,7 +32,7 @@ WITHOUT_A_PAUSE = """
 import http.client, sys
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
 for number in range(1_000_000):
-    connection.request("GET", "/health")
+    connection.request("GET", "/nowhere")
     connection.getresponse().read()
     if number == 10:
         print("asking", flush=True)
@@ -224,8 +224,10 @@ def test_who_sends_too_much_is_told_so_and_may_go_on(checkout: Checkout, megabyt
 
 
 def test_a_connection_that_asks_without_a_pause_lets_others_in(checkout: Checkout) -> None:
-    settings = checkout.folder / "gunicorn.conf.py"
-    settings.write_text(settings.read_text().replace("\nSTAY = 2 ", "\nSTAY = 60_000 "))  # lest a pause help
+    worker = checkout.folder / "app" / "server" / "fast.py"
+    worker.write_text(
+        worker.read_text().replace("\nKEEPALIVE_WAIT_MS = 2 ", "\nKEEPALIVE_WAIT_MS = 60_000 ")
+    )  # lest it help
     checkout.run("flask", "prepare")
     process = checkout.serve(WEB_THREADS="1")
     asking = subprocess.Popen([sys.executable, "-c", WITHOUT_A_PAUSE, str(checkout.port)], stdout=subprocess.PIPE)
@@ -250,8 +252,10 @@ def sockets(process: int) -> int:
 
 
 def test_new_connections_go_to_the_process_that_has_fewer(checkout: Checkout) -> None:
-    settings = checkout.folder / "gunicorn.conf.py"
-    settings.write_text(settings.read_text().replace("\nWAY = 0.0002 ", "\nWAY = 0.5 "))  # enough on a busy machine
+    worker = checkout.folder / "app" / "server" / "fast.py"
+    worker.write_text(
+        worker.read_text().replace("\nYIELD_SECONDS = 0.0002 ", "\nYIELD_SECONDS = 0.5 ")
+    )  # on a busy machine
     checkout.run("flask", "prepare")
     server = checkout.serve(WEB_CONCURRENCY="2", WEB_THREADS="16")
 
@@ -295,9 +299,8 @@ def test_who_has_waited_for_a_thread_for_too_long_is_answered_503(checkout: Chec
 def test_a_wait_is_counted_to_the_moment_but_not_the_time_of_a_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    worker_class = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["Worker"]
-    monkeypatch.setattr(worker_class.__base__, "notify", lambda _self: None)
-    worker = object.__new__(worker_class)
+    monkeypatch.setattr(ThreadWorker, "notify", lambda _self: None)
+    worker = object.__new__(FastWorker)
     worker.age, worker.alive, worker.nr_conns, worker.awake = 1, True, 0, (0.0, now)
     now = 100.75
     assert worker.seconds_awake() == 0.75

@@ -55,6 +55,18 @@ SETTINGS = (
     Setting("STATEMENT_TIMEOUT", 10, "Seconds that one SQL statement may take (PostgreSQL).", number(1, 3600)),
     Setting("LOCK_TIMEOUT", 5, "Seconds to wait for a lock, a connection of the pool, or a thread.", number(1, 3600)),
     Setting(
+        "READ_TIMEOUT",
+        10,
+        "Seconds in which a request arrives from its first byte on; one more for each 32768 bytes that have come.",
+        number(1, 3600),
+    ),
+    Setting(
+        "FAST_WORKER",
+        True,
+        "Keep busy connections in their threads, and spread them over the processes; false leaves that to Gunicorn.",
+        flag,
+    ),
+    Setting(
         "PREPARED_STATEMENTS",
         True,
         "Have PostgreSQL plan frequent statements once for each connection; false leaves them to SQLAlchemy.",

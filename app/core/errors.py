@@ -84,6 +84,14 @@ class NotFound(AppError):
     message = "There is nothing here."
 
 
+class RequestTimeout(AppError):
+    """A request that has not arrived in time (RFC 9110, section 15.5.9)."""
+
+    status = 408
+    code = "request_timeout"
+    message = "The request took too long to arrive."
+
+
 class Conflict(AppError):
     """The state forbids it."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
-from flask import g
+from flask import current_app, g, has_request_context
 from sqlalchemy import Connection, CursorResult, Delete, Executable, Result, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -13,7 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from app.core.db import prepared
 from app.core.db.base import Base, table_of
 from app.core.db.engines import connection_of, release
+from app.core.db.postgres import limit_statements
 from app.core.errors import AppError
+from app.core.waiting import shortened
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ def _attempt(work: Callable[[], T], *, snapshot: bool) -> T:
     try:
         if snapshot and engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ")
-        connection.begin()
+        _begin(connection)
         try:
             result = work()
         except _Undone as undone:
@@ -107,6 +109,20 @@ def after_commit(action: Callable[[], None]) -> None:
     g.after_commit.append(action)
 
 
+def _begin(connection: Connection) -> None:
+    """Begin a transaction that waits for locks as long as LOCK_TIMEOUT has left; in the background, for longer.
+
+    A statement of a request, which somebody waits for, is not given more time for its work than for its locks.
+    """
+    connection.begin()
+    if connection.dialect.name != "postgresql":
+        return  # SQLite has waited.
+    config = current_app.config
+    seconds = shortened(config["LOCK_TIMEOUT"]) if has_request_context() else config["STATEMENT_TIMEOUT"]
+    if seconds is not None:
+        limit_statements(connection, seconds)
+
+
 def _commit(connection: Connection) -> None:
     flush()
     connection.commit()
@@ -123,7 +139,7 @@ def start_over() -> None:
     db.session.remove()
     g.after_commit.clear()
     g.connection.rollback()
-    g.connection.begin()
+    _begin(g.connection)
 
 
 @contextmanager

@@ -94,7 +94,8 @@ def init_app(app: Flask, db: SQLAlchemy) -> None:
         for engine in db.engines.values():
             prepared.watch(engine, prepares=app.config["PREPARED_STATEMENTS"])
         if db.engine.dialect.name == "sqlite":
-            sqlite.prepare_engines(writes=db.engine, reads=db.engines[READS])
+            seconds = app.config["LOCK_TIMEOUT"]
+            sqlite.prepare_engines(writes=db.engine, reads=db.engines[READS], lock_timeout=seconds)
         else:
             seconds = app.config["STATEMENT_TIMEOUT"] if app.config["WAIT_CALLBACK"] else None
             postgres.prepare_engines(db.engines.values(), statement_timeout=seconds)

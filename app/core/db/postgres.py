@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg2 import Error
 from psycopg2.extensions import POLL_OK, POLL_READ, STATUS_BEGIN, STATUS_READY, set_wait_callback
-from sqlalchemy import Dialect, Engine, event
+from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -89,11 +89,23 @@ def _ping(
     breaker.reset()
 
 
+def limit_statements(connection: Connection, seconds: float) -> None:
+    """Let each statement of the transaction take ``seconds``, its waits for locks included."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+
+
 def connect_arguments(settings: Mapping[str, Any], *, read_only: bool) -> dict[str, Any]:
-    """What libpq is told: who we are, UTC, and a limit on every wait (milliseconds)."""
+    """What libpq is told: who we are, UTC, and a limit on every wait (milliseconds).
+
+    A statement that writes takes no longer than a wait for a lock may: it can wait for several, one after another, and
+    ``lock_timeout`` is for each of them. The second of those who wait for a row waits for the first, then for the row.
+    """
+    statement_timeout: int = settings["STATEMENT_TIMEOUT"]
+    if not read_only:
+        statement_timeout = min(statement_timeout, settings["LOCK_TIMEOUT"])
     options = {
         "timezone": "UTC",
-        "statement_timeout": settings["STATEMENT_TIMEOUT"] * 1000,
+        "statement_timeout": statement_timeout * 1000,
         "lock_timeout": settings["LOCK_TIMEOUT"] * 1000,
         "idle_in_transaction_session_timeout": settings["REQUEST_TIMEOUT"] * 1000,
         "default_transaction_read_only": "on" if read_only else "off",

@@ -42,8 +42,7 @@ REPLAYED = {"Idempotent-Replayed": "true"}
 LIFETIME = timedelta(hours=24)
 KEY_LENGTH = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
-LOCK_NOT_AVAILABLE = "55P03"
-DATABASE_IS_LOCKED = "database is locked"  # as SQLite says it
+WAITED_IN_VAIN = ("55P03", "57014")  # lock_not_available and query_canceled: by whichever limit it was
 KEPT_HEADERS = ("Location", "ETag", "Retry-After")
 
 
@@ -137,7 +136,8 @@ def _refuse(row: dict[str, Any], error: AppError | DBAPIError) -> Response:
 def _keep(row: dict[str, Any], status: int, body: str, headers: dict[str, str]) -> bool:
     """Keep an answer for its key, and return whether the key was free; one that has expired is taken over."""
     answer = {"status": status, "body": body, "headers": json.dumps(headers)}
-    return execute(_keeping(db.engine.dialect.name), {**row, **answer}).scalar() is not None
+    with _waiting_for_the_key():
+        return execute(_keeping(db.engine.dialect.name), {**row, **answer}).scalar() is not None
 
 
 @cache
@@ -152,15 +152,15 @@ def _keeping(_dialect: str) -> ReturningInsert[int]:
 
 
 @contextmanager
-def waiting_for_the_first() -> Iterator[None]:
-    """Tell a request with a key that it has waited in vain, so that it is sent again with the same key.
+def _waiting_for_the_key() -> Iterator[None]:
+    """Tell a request that another one with its key is under way, so that it is sent again with the same key.
 
-    PostgreSQL waits for the key, SQLite for whoever is writing.
+    Who waits in vain for anything else is told 503. On SQLite that is everyone, since whoever writes is waited for.
     """
     try:
         yield
     except OperationalError as error:
-        if getattr(error.orig, "pgcode", None) != LOCK_NOT_AVAILABLE and str(error.orig) != DATABASE_IS_LOCKED:
+        if getattr(error.orig, "pgcode", None) not in WAITED_IN_VAIN:
             raise
         raise Conflict(
             "The first request with this key is still under way.",

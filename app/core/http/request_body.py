@@ -16,7 +16,7 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
-from app.core.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from app.core.errors import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 
 MAX_DEPTH = 32
 MAX_VALUES = 1000  # in a whole body: members of objects and items of lists; an order of 50 lines has 151
@@ -38,6 +38,8 @@ def init_app(app: Flask) -> None:
 def _check_request() -> None:
     asked = request_ctx.request  # Once, as everywhere here: each look-up through Flask's proxy costs as much as a line.
     environ = asked.environ
+    if "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] == "HTTP/1.1":  # RFC 9112, section 3.2
+        raise BadRequest("The request has no Host.", code="malformed_request")
     path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
     if not (_is_clean(path.encode("latin-1")) and _is_clean(unquote_to_bytes(query.encode("latin-1")))):
         raise BadRequest("The address is not valid UTF-8 text.")
@@ -95,6 +97,8 @@ def read_body() -> bytes:
     asked.max_content_length = limit + 1
     try:
         raw = asked.get_data()
+    except RequestTimeout:
+        raise
     except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
         if isinstance(error, RequestEntityTooLarge):
             raise PayloadTooLarge from None
@@ -126,6 +130,8 @@ def body_chunks(limit: int) -> Iterator[bytes]:
 def _next_chunk() -> bytes:
     try:
         return request.stream.read(CHUNK_SIZE)
+    except RequestTimeout:
+        raise
     except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
         if isinstance(error, RequestEntityTooLarge):
             raise PayloadTooLarge from None

@@ -6,7 +6,6 @@ the answer is serialised, and the OpenAPI document is made; so the document cann
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial, wraps
 from typing import Any, NamedTuple
 
@@ -73,9 +72,7 @@ def _perform(call: _Call) -> Response:
     if not contract.upload:
         read_body()  # Before the transaction: a slow client must not hold one open.
     prepared = _prepared(call, contract.before_transaction) if contract.before_transaction else None
-    keyed = call.takes_idempotency_key and idempotency.ENVIRON in call.environ
-    with idempotency.waiting_for_the_first() if keyed else nullcontext():
-        return unit_of_work(lambda: _execute(call, prepared))
+    return unit_of_work(lambda: _execute(call, prepared))
 
 
 def _prepared(call: _Call, prepare: Callable[..., dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""How Gunicorn serves the app: its worker in two classes, and what the server itself says."""
