@@ -244,8 +244,8 @@ def count_queries(app: Flask) -> Callable[[], Any]:
 def production(app: Flask, database_url: str) -> Iterator[Flask]:
     """The same service as it runs in production, with TESTING off, on the same database."""
     secrets = {
-        name: f"{name}-0123456789-abcdefghijklmnop".replace("SECRET", "S3CR3T")
-        for name in ("SECRET_KEY", "JWT_SECRET_KEY")
+        "SECRET_KEY": "0123456789-abcdefghijklmnop-signs",
+        "JWT_SECRET_KEY": "qrstuvwxyz-9876543210-ABCDEFGHIJ-tokens",
     }
     production_app = create_app(
         "production", {"DATABASE_URL": database_url, "BROKER_URL": NO_BROKER, "LOG_LEVEL": "ERROR", **secrets}
