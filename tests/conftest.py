@@ -42,7 +42,8 @@ Counter = Callable[[], Any]
 SLOW = {
     *("test_running.py", "test_readme.py", "test_processes.py", "test_bell.py"),
     *("test_schemathesis.py", "test_input.py", "test_plans.py", "test_races.py", "test_headers.py"),
-    *("test_lists.py", "test_filters.py", "test_cursors.py", "test_conditional.py", "test_idempotency.py"),
+    *("test_queries.py", "test_dry_run.py", "test_lists.py", "test_filters.py"),
+    *("test_cursors.py", "test_conditional.py", "test_idempotency.py"),
     *("test_thumbnails.py", "test_upload.py", "test_streaming.py", "test_storage.py", "test_imports.py"),
     *("test_pdf.py", "test_content.py", "test_asking.py", "test_mails.py", "test_outgoing.py"),
     *("test_rates.py", "test_demo_service.py", "test_jobs.py", "test_timetable.py", "test_metrics.py"),
