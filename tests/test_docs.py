@@ -27,7 +27,7 @@ PLACES = ("app", "bench", "deploy", "tests")
 # What is made where it is used, or stands for what the reader makes.
 NOT_HERE = re.compile(r"(instance/|openapi\.|latest\.|my-secret\.|migration\.|network\.|tls\.)|.*\bnotes\b")
 # Variables of other programs, and of Compose.
-FOREIGN = re.compile(r"(AWS|OTEL|AGORA|POSTGRES)_")
+FOREIGN = re.compile(r"(AWS|OTEL|AGORA|POSTGRES|PROMETHEUS)_")
 VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]+)\b.* = ", re.MULTILINE)
 
