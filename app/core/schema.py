@@ -1,56 +1,87 @@
 """The base Schema and its fields: strict about types, bounded, and the same on the way in and on the way out.
 
-marshmallow loads what comes in. What goes out is read from a row or an entity by name, by a function made once per
-schema: a field's name is the name of the attribute that it shows.
+marshmallow loads what comes in; what goes out is read by ``representation``.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
-from operator import attrgetter, itemgetter
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, ValidationError, fields, validate
 from marshmallow import Schema as MarshmallowSchema
-from sqlalchemy import Row
 
 from app.core.caller import Caller
 from app.core.errors import ValidationFailed
 
 MAX_ID = 2**63 - 1
+INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+# RFC 3339, section 5.6; the hours of an offset are those of a day, and its minutes those of an hour.
+RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
 NO_NUL = r"^[^\u0000]*$"
 # What str.strip() takes away, spelled out: \s means something else in each dialect of regular expressions.
 SPACES = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NOT_BLANK = rf"^[^\u0000]*[^\u0000{SPACES}][^\u0000]*$"
 
 
-class Text(fields.String):
-    """A text of ``least`` to ``most`` characters, kept as sent; not blank where at least one is asked for."""
+class FromText(fields.Field[Any]):
+    """A field whose value may also be sent as text: in a query, where there are no other types."""
 
-    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+    def from_text(self, text: str) -> Any:
+        """Return the valid value that ``text`` stands for. Raises ValidationError.
+
+        It takes the steps of ``deserialize`` that a text needs: it is neither missing nor null. A third of the time.
+        """
+        value = self._deserialize(self.read(text), None, None)
+        for validator in self.validators:
+            validator(value)
+        return value
+
+    def read(self, text: str) -> Any:
+        """Return the JSON value that ``text`` stands for; what stands for none is left for the field to refuse."""
+        return text
+
+
+class Text(FromText, fields.String):
+    """A text of ``least`` to ``most`` characters, kept as sent; not blank where at least one is asked for.
+
+    ``error`` is said of a wrong one, whatever is wrong with it.
+    """
+
+    def __init__(self, least: int, most: int, *, error: str | None = None, **kwargs: Any) -> None:
         metadata = {"pattern": NOT_BLANK if least else NO_NUL, **kwargs.pop("metadata", {})}
-        length = validate.Length(least, most, error=f"Must be {least} to {most} characters long.")
+        length = validate.Length(least, most, error=error or f"Must be {least} to {most} characters long.")
         super().__init__(validate=[length, *kwargs.pop("validate", [])], metadata=metadata, **kwargs)
-        self.least = least
+        self.least, self.blank = least, error or "Must not be blank."
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("Must be a text.")
         if self.least and not value.strip():
-            raise ValidationError("Must not be blank.")
+            raise ValidationError(self.blank)
         return value
 
 
-class Integer(fields.Integer):
-    """A whole number from ``least`` to ``most``, written as a JSON integer: no text, no fraction, no exponent."""
+class Integer(FromText, fields.Integer):
+    """A whole number from ``least`` to ``most``, written as a JSON integer: no text, no fraction, no exponent.
 
-    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
-        bounds = validate.Range(least, most, error=f"Must be from {least} to {most}.")
+    ``error`` is said of a wrong one, whatever is wrong with it.
+    """
+
+    def __init__(self, least: int, most: int, *, error: str | None = None, **kwargs: Any) -> None:
+        bounds = validate.Range(least, most, error=error or f"Must be from {least} to {most}.")
         super().__init__(strict=True, validate=bounds, **kwargs)
+        self.no_integer = error or "Must be a whole number."
+
+    def read(self, text: str) -> Any:
+        """Return the number that ``text`` writes as JSON does."""
+        return int(text) if INTEGER.fullmatch(text) else text
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) is not int:
-            raise ValidationError("Must be a whole number.")
+            raise ValidationError(self.no_integer)
         return value
 
 
@@ -61,8 +92,12 @@ class Id(Integer):
         super().__init__(1, MAX_ID, **kwargs)
 
 
-class Boolean(fields.Boolean):
+class Boolean(FromText, fields.Boolean):
     """``true`` or ``false``, and nothing that only resembles them."""
+
+    def read(self, text: str) -> Any:
+        """Return what ``text`` writes as JSON does."""
+        return text == "true" if text in ("true", "false") else text
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -70,7 +105,7 @@ class Boolean(fields.Boolean):
         return value
 
 
-class Choice(fields.String):
+class Choice(FromText, fields.String):
     """One of a few words."""
 
     def __init__(self, *choices: str, **kwargs: Any) -> None:
@@ -103,8 +138,16 @@ class Email(Text):
         return text
 
 
-class Timestamp(fields.AwareDateTime):
-    """A moment, shown as RFC 3339 in UTC with ``Z``."""
+class Timestamp(FromText, fields.AwareDateTime):
+    """A moment as RFC 3339 writes it, with its offset from UTC; shown in UTC with ``Z``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            if not (isinstance(value, str) and RFC_3339.fullmatch(value)):
+                raise ValueError
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):  # There is no such day, or it is before the year 1 or after 9999 in UTC.
+            raise ValidationError("Must be a moment as RFC 3339 writes it, like 2026-01-31T12:00:00Z.") from None
 
 
 class List(fields.List[Any]):
@@ -143,7 +186,8 @@ class Schema(MarshmallowSchema):
 
 
 @cache
-def _loader(schema: type[Schema]) -> Schema:
+def instance(schema: type[Schema]) -> Schema:
+    """Return the one instance of ``schema`` that loads and describes: to make one costs more than to load with it."""
     return schema()
 
 
@@ -153,7 +197,7 @@ def load(schema: type[Schema], value: Any, *, partial: bool = False) -> dict[str
     Raises ValidationFailed with flat field names, like ``lines.0.quantity``.
     """
     try:
-        loaded: dict[str, Any] = _loader(schema).load(value, partial=partial)
+        loaded: dict[str, Any] = instance(schema).load(value, partial=partial)
     except ValidationError as error:
         raise ValidationFailed(errors=_flat(error.messages)) from None
     return loaded
@@ -166,56 +210,3 @@ def _flat(messages: Any, prefix: str = "") -> dict[str, list[str]]:
             flat |= _flat(nested, f"{prefix}.{key}" if prefix else str(key))
         return flat
     return {prefix or "_schema": [str(message) for message in messages]}
-
-
-def dump_all(schema: type[Schema], items: Sequence[Any], caller: Caller) -> list[dict[str, Any]]:
-    """Return the representations of ``items``, all of one kind, that ``caller`` sees."""
-    if items and isinstance(items[0], Row) and not schema.private and not _nested(schema):
-        return list(map(_row_reader(schema, items[0]._fields), items))
-    return [dump(schema, item, caller) for item in items]
-
-
-def dump(schema: type[Schema], item: Any, caller: Caller) -> dict[str, Any]:
-    """Return the representation of ``item`` (a row, an entity or a mapping) that ``caller`` sees."""
-    whole = not schema.private or schema.sees_private(item, caller)
-    if isinstance(item, Row):  # Its columns are read by name in a quarter of the time that its attributes take.
-        values = _reader(schema, whole, from_mapping=True)(item._mapping)
-    else:
-        values = _reader(schema, whole, from_mapping=isinstance(item, Mapping))(item)
-    for name, nested in _nested(schema):
-        if values.get(name) is not None:
-            values[name] = dump(nested, values[name], caller)
-    return values
-
-
-@cache
-def _reader(schema: type[Schema], whole: bool, *, from_mapping: bool) -> Callable[[Any], dict[str, Any]]:
-    """Make the function that reads a schema's fields off an item: C code but for one call."""
-    names = _shown(schema, whole)
-    get: Any = itemgetter(*names) if from_mapping else attrgetter(*names)
-    return _naming(names, get)
-
-
-@cache
-def _row_reader(schema: type[Schema], columns: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
-    """Make the function that reads a schema's fields off a row, by the places of their columns."""
-    names = _shown(schema, whole=True)
-    return _naming(names, itemgetter(*map(columns.index, names)))
-
-
-def _shown(schema: type[Schema], whole: bool) -> tuple[str, ...]:
-    shown = [name for name, field in _loader(schema).fields.items() if not field.load_only]
-    return tuple(name for name in shown if whole or name not in schema.private)
-
-
-def _naming(names: tuple[str, ...], get: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
-    """Make the function that gives the values that ``get`` gets their names; of a single one it gets no tuple."""
-    if len(names) == 1:
-        return lambda item: {names[0]: get(item)}
-    return lambda item: dict(zip(names, get(item), strict=True))
-
-
-@cache
-def _nested(schema: type[Schema]) -> tuple[tuple[str, type[Schema]], ...]:
-    found = _loader(schema).fields.items()
-    return tuple((name, type(field.schema)) for name, field in found if isinstance(field, fields.Nested))  # type: ignore[misc]

@@ -1,7 +1,10 @@
 """What goes out of rates, and how a currency is asked for."""
 
-from app.core.parameters import FieldType
-from app.core.schema import Boolean, Integer, Schema, Text, Timestamp
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from app.core.schema import Boolean, FromText, Integer, Schema, Text, Timestamp
 from app.rates.conversion import MOST
 from app.rates.models import CODE_LENGTH, RATE_LENGTH
 from app.rates.source import CODE
@@ -26,10 +29,13 @@ class PriceSchema(Schema):
     as_of = Timestamp(dump_only=True, metadata=AS_OF)
 
 
-def _code(text: str) -> str:
-    if not CODE.fullmatch(text):
-        raise ValueError("Must be three capital letters.")
-    return text
+class Currency(FromText, fields.String):
+    """The code of a currency (ISO 4217)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not (isinstance(value, str) and CODE.fullmatch(value)):
+            raise ValidationError("Must be three capital letters.")
+        return value
 
 
-CURRENCY = FieldType(_code, {"type": "string", "pattern": "^[A-Z]{3}$"})
+CURRENCY = Currency(metadata={"pattern": "^[A-Z]{3}$"})

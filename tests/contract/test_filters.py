@@ -421,6 +421,14 @@ REFUSED = [
     (POSTS, "created_at=2026-02-30T00:00:00Z", "created_at"),
     (POSTS, "created_at=2026-01-01T00:00:00%2B24:00", "created_at"),
     (POSTS, "created_at=0001-01-01T00:00:00%2B01:00", "created_at"),
+    (POSTS, "created_at=9999-12-31T23:59:59-00:01", "created_at"),
+    (POSTS, "created_at=0000-01-01T00:00:00Z", "created_at"),
+    *(
+        (POSTS, f"created_at=2026-01-01T00:00:00{sign}{offset}", "created_at")
+        for sign in ("%2B", "-")
+        for offset in ("00:60", "23:60", "24:00", "99:99", "1:00", "01:0", "0100", "01")
+    ),
+    (POSTS, "created_at__in=2026-01-01T00:00:00Z,2026-01-01T00:00:00%2B00:60", "created_at__in"),
     (POSTS, "created_at=20260101T000000Z", "created_at"),
     (POSTS, "created_at=now", "created_at"),
     (TODOS, "done=1", "done"),

@@ -12,18 +12,24 @@ from typing import Any
 
 import orjson
 from flask import current_app
+from marshmallow import fields
 from sqlalchemy import ColumnElement, UnaryExpression, and_, bindparam, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.core.db.base import Record, UTCDateTime
 from app.core.errors import BadRequest
-from app.core.parameters import FieldType
+from app.core.schema import FromText
 
 # The columns of an order, and whether each is descending.
 SortOrder = tuple[tuple[InstrumentedAttribute[Any], bool], ...]
 
-TYPE = FieldType(str, {"type": "string", "pattern": r"^[A-Za-z0-9._-]*$"})
+
+class Cursor(FromText, fields.String):
+    """A cursor that was sent: any text, of which ``read`` finds out whether it is one of ours."""
+
+
+FIELD = Cursor(metadata={"pattern": r"^[A-Za-z0-9._-]*$"})
 
 
 def sorted_by(order: SortOrder, among: ReadOnlyColumnCollection[str, Any] | None = None) -> list[UnaryExpression[Any]]:

@@ -18,13 +18,12 @@ from app.core.lists import cursor, search
 from app.core.parameters import (
     PAGE_NUMBER,
     TRUE_OR_FALSE,
-    FieldType,
+    CommaSeparated,
     Parameter,
-    list_of,
-    one_of,
-    type_of,
+    compared_with,
+    one_of_several,
 )
-from app.core.schema import Schema
+from app.core.schema import Choice, Schema
 
 MAX_VALUES = 100  # of an ``in``
 
@@ -78,24 +77,26 @@ class Listing:
         always = [
             Parameter("page", "The page, counted from 1. One past the end is empty.", PAGE_NUMBER),
             Parameter("per_page", "Items on a page; more than the maximum is served as the maximum.", PAGE_NUMBER),
-            Parameter("count", "`none`: do not count; `total` and `pages` are null.", one_of("none")),
-            Parameter("cursor", "Walk by key: empty to begin, then each answer's `next_cursor`.", cursor.TYPE),
-            Parameter("sort", "Keys in the order of their weight; `-` turns one around.", list_of(one_of(*keys), 8)),
-            Parameter("fields", "Show only these fields of each item.", list_of(one_of(*shown), len(shown))),
+            Parameter("count", "`none`: do not count; `total` and `pages` are null.", Choice("none")),
+            Parameter("cursor", "Walk by key: empty to begin, then each answer's `next_cursor`.", cursor.FIELD),
+            Parameter(
+                "sort", "Keys in the order of their weight; `-` turns one around.", CommaSeparated(Choice(*keys), 8)
+            ),
+            Parameter("fields", "Show only these fields of each item.", CommaSeparated(Choice(*shown), len(shown))),
         ]
         if issubclass(self.model, Searchable):
-            always.append(Parameter("q", search.MEANING, search.TYPE))
+            always.append(Parameter("q", search.MEANING, search.FIELD))
         return (*always, *(parameter for name in self.filters for parameter in self._filter_parameters(name)))
 
     def _filter_parameters(self, name: str) -> list[Parameter]:
-        kind = type_of(self.schema().fields[name])
+        field = compared_with(self.schema().fields[name])
         permission = self.filters[name].permission
 
         def parameter(suffix: str, words: str) -> Parameter:
-            compared: FieldType = list_of(kind, MAX_VALUES) if suffix == "__in" else kind
+            compared = one_of_several(field, MAX_VALUES) if suffix == "__in" else field
             return Parameter(name + suffix, f"Whose `{name}` {words} this.", compared, permission)
 
-        suffixes = EQUALITIES if kind is TRUE_OR_FALSE else COMPARISONS
+        suffixes = EQUALITIES if field is TRUE_OR_FALSE else COMPARISONS
         return [parameter(suffix, COMPARISONS[suffix][0]) for suffix in suffixes]
 
     def narrow(self, query: Query, sent: Mapping[str, Any]) -> Query:

@@ -16,7 +16,7 @@ from app.core.db.prepared import is_prepared, prepared
 from app.core.errors import ValidationFailed
 from app.core.lists import counting, cursor, search
 from app.core.lists.listing import Listing
-from app.core.schema import dump_all
+from app.core.representation import dump_all
 from app.core.unit_of_work import execute
 
 NEWEST_FIRST = ["-created_at"]

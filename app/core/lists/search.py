@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import current_app
+from marshmallow import ValidationError
 from sqlalchemy import ColumnElement, Select, column, select, table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.elements import SQLCoreOperations
@@ -23,7 +24,7 @@ from app.core.db.engines import connection_of
 from app.core.db.time_limit import time_limit
 from app.core.errors import BadRequest
 from app.core.lists import cursor
-from app.core.parameters import SHORT_TEXT, FieldType
+from app.core.parameters import short_text
 from app.core.schema import SPACES
 from app.core.unit_of_work import execute
 from app.extensions import db
@@ -38,18 +39,13 @@ TOO_BROAD = (
 )
 
 
-def _search_text(text: str) -> str:
+def _check_words(text: str) -> None:
     if len(text.split()) > MAX_WORDS:
-        raise ValueError(f"Must be at most {MAX_WORDS} words.")
-    parsed: str = SHORT_TEXT.parse(text)
-    return parsed
+        raise ValidationError(f"Must be at most {MAX_WORDS} words.")
 
 
 _WORD, _GAP = rf"[^\u0000{SPACES}]+", rf"[{SPACES}]"
-TYPE = FieldType(
-    _search_text,
-    {**SHORT_TEXT.json_schema, "pattern": rf"^{_GAP}*{_WORD}({_GAP}+{_WORD}){{0,{MAX_WORDS - 1}}}{_GAP}*$"},
-)
+FIELD = short_text(rf"^{_GAP}*{_WORD}({_GAP}+{_WORD}){{0,{MAX_WORDS - 1}}}{_GAP}*$", validate=[_check_words])
 MEANING = (
     f"Contains each of these words, {MAX_WORDS} at most, whatever their case. "
     "A search that would take too long is refused (`search_too_broad`)."

@@ -21,8 +21,9 @@ from app.core.http.responses import json_response, shown_response, without_ids
 from app.core.lists.page import page_of
 from app.core.parameters import read_parameters
 from app.core.permissions import Access
+from app.core.representation import dump
 from app.core.rest.contract import Contract
-from app.core.schema import Schema, dump, load
+from app.core.schema import Schema, load
 from app.core.unit_of_work import dry_run, unit_of_work
 
 Handler = Callable[..., Any]

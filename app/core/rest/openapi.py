@@ -128,7 +128,7 @@ class _Operation:
 
     def _query_parameters(self) -> Iterator[Json]:
         for parameter in self.contract.parameters(self.method, self.rule.rule):
-            schema = parameter.type.json_schema
+            schema = self.components.parameter(parameter)
             array = {"style": "form", "explode": False} if schema["type"] == "array" else {}
             described = {"name": parameter.name, "in": "query", "description": _meaning(parameter), "schema": schema}
             yield described | array

@@ -8,6 +8,7 @@ from marshmallow import fields
 
 from app.core.errors import MAX_ERRORS
 from app.core.lists.listing import Listing
+from app.core.parameters import Parameter
 from app.core.schema import Schema
 
 Json = dict[str, Any]
@@ -84,6 +85,11 @@ class Components:
         drop = ("default",) if patch else ()
         properties = {name: self._property(field, drop) for name, field in taken.items()}
         return self._refer(_name(schema) + ("Patch" if patch else "Input"), properties, required)
+
+    def parameter(self, parameter: Parameter) -> Json:
+        """Return the schema of a query parameter."""
+        described: Json = self._converter.field2property(parameter.field)
+        return described
 
     def _shown(self, schema: type[Schema]) -> Json:
         shown = {name: field for name, field in schema().fields.items() if not field.load_only}
