@@ -24,8 +24,9 @@ CACHE_SIZE = 1_000
 
 @dataclass
 class _Total:
-    """A number of rows, the moment when counting them began, and whether a request is counting them anew."""
+    """What was counted, the number of rows, when counting began, and whether a request is counting them anew."""
 
+    key: Any
     found: int
     began: float
     is_renewed: bool = False
@@ -36,6 +37,7 @@ def _expires_at(_key: Any, total: _Total, now: float) -> float:
     return total.began + MAX_AGE if total.found > EXACT else now
 
 
+# By the hash of what tells queries apart: cachetools looks a key up four times, and these are long.
 _totals: TLRUCache[Any, _Total] = TLRUCache(CACHE_SIZE, _expires_at, timer=lambda: time.monotonic())
 _lock = Lock()
 
@@ -47,7 +49,9 @@ def count(parts: Parts) -> int:
     """
     key = _key(parts)
     with _lock:
-        known = _totals.get(key)
+        known = _totals.get(hash(key))
+        if known and known.key != key:
+            known = None
         if known and (known.is_renewed or time.monotonic() < known.began + RENEWED_AT):
             return known.found
         if known:
@@ -66,7 +70,7 @@ def _count_all(key: Any, rows: CompoundSelect[Any]) -> int:
     began = time.monotonic()
     found = _read(rows)
     with _lock:
-        _totals[key] = _Total(found, began)
+        _totals[hash(key)] = _Total(key, found, began)
     return found
 
 
