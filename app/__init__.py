@@ -8,7 +8,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, auth, cli, jobs, rates, registry
 from app.config import load_settings
-from app.core import hooks
+from app.config.given import read_given
+from app.core import hooks, request_state
 from app.core.background import dispatcher, outbox
 from app.core.db import engines
 from app.core.http import error_handler, headers, request_body
@@ -18,16 +19,18 @@ from app.core.rest import resource
 from app.extensions import cors, db, migrate
 
 
-def create_app(config_name: str | None = None, overrides: Mapping[str, Any] | None = None) -> Flask:
+def create_app(config: object = None, overrides: Mapping[str, Any] | None = None) -> Flask:
     """Make the service.
 
-    Takes the environment's name (``development``, ``testing`` or ``production``; by default what FLASK_ENV says) and
-    settings that win over all other sources. Raises ConfigError with every reason why the service may not start.
+    ``config`` is the environment's name (by default what FLASK_ENV says), or the settings as a class, object, import
+    path or mapping. ``overrides`` win over all other sources. Raises ConfigError with every reason not to start.
     """
+    name, given = read_given(config)
     app = Application(__name__, static_folder=None)
-    app.config.from_mapping(load_settings(config_name, overrides))
+    app.config.from_mapping({**given, **load_settings(name, {**given, **(overrides or {})})})
     app.config.from_mapping(engines.engine_settings(app.config))
 
+    request_state.init_app(app)
     telemetry.init_app(app)
     logging.init_app(app)
     headers.init_app(app)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskCliRunner
 from flask_migrate import upgrade
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
+from sqlalchemy.orm import Session
 
 from app import create_app
 from app.auth import service as auth
@@ -22,9 +24,10 @@ from app.core.db import migrations
 from app.core.db.base import Base
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.jobs import runner
 from app.jobs import service as jobs
+from app.jobs.runner import run_next
 from app.users import service as users
+from app.users.models import User
 from app.users.passwords import hash_password
 from tests.client import CheckedClient
 from tests.postgres import scratch_database
@@ -137,6 +140,38 @@ def new_client(app: Flask) -> CheckedClient:
     return client
 
 
+@pytest.fixture
+def runner(app: Flask) -> FlaskCliRunner:
+    """Run commands, as ``flask`` does."""
+    return app.test_cli_runner()
+
+
+@pytest.fixture
+def db_session(app: Flask) -> Iterator[Session]:
+    """A session that may write; what it commits is seen by the requests of the test, and undone with all else."""
+    with app.app_context():
+        engine = db.engine
+    with Session(engine) as session:
+        yield session
+
+
+@pytest.fixture
+def sample_user(app: Flask, password_hash: str) -> User:
+    """A member, who signs in with PASSWORD."""
+    email = "sample@example.com"
+    with app.app_context():
+        unit_of_work(lambda: users.create_user(email=email, name="Sample", password_hash=password_hash))
+        return db.session.scalars(select(User).where(User.email == email)).one()
+
+
+@pytest.fixture
+def auth_headers(app: Flask, sample_user: User) -> dict[str, str]:
+    """The headers of a request that ``sample_user`` sends."""
+    with app.app_context():
+        tokens = unit_of_work(lambda: auth.sign_in(sample_user.id, new_hash=None, address="127.0.0.1", agent="tests"))
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
 @pytest.fixture(scope="session")
 def password_hash(session_app: Flask) -> str:
     with session_app.app_context():
@@ -210,7 +245,7 @@ def do_events_and_a_job(app: Flask) -> bool:
         outbox.deliver_all()
     for queue in QUEUES:
         with app.app_context():
-            if runner.run_next(queue):
+            if run_next(queue):
                 return True
     return False
 
@@ -241,16 +276,19 @@ def count_queries(app: Flask) -> Callable[[], Any]:
     return counting
 
 
+def production_settings(database_url: str) -> dict[str, Any]:
+    """What production needs to start."""
+    secrets = {
+        "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuv-A",
+        "JWT_SECRET_KEY": "vutsrqponmlkjihgfedcba-9876543210-B",
+    }
+    return {"DATABASE_URL": database_url, "BROKER_URL": NO_BROKER, "LOG_LEVEL": "ERROR", **secrets}
+
+
 @pytest.fixture
 def production(app: Flask, database_url: str) -> Iterator[Flask]:
     """The same service as it runs in production, with TESTING off, on the same database."""
-    secrets = {
-        "SECRET_KEY": "0123456789-abcdefghijklmnop-signs",
-        "JWT_SECRET_KEY": "qrstuvwxyz-9876543210-ABCDEFGHIJ-tokens",
-    }
-    production_app = create_app(
-        "production", {"DATABASE_URL": database_url, "BROKER_URL": NO_BROKER, "LOG_LEVEL": "ERROR", **secrets}
-    )
+    production_app = create_app("production", production_settings(database_url))
     production_app.test_client_class = CheckedClient
     yield production_app
     dispose(production_app)

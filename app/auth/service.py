@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.auth import tokens
 from app.auth.models import AGENT_LENGTH, RefreshToken, Session
 from app.core import clock
-from app.core.caller import Caller
+from app.core.caller import Caller, Credentials
 from app.core.db.base import Query, Record
 from app.core.db.prepared import prepared
 from app.core.errors import NotFound, Unauthorized
@@ -45,23 +45,28 @@ LIVE_SESSION_FOR_UPDATE = prepared(LIVE_SESSION.with_for_update(of=User))
 LIVE_SESSION_TO_REFRESH = LIVE_SESSION.with_only_columns(Session).with_for_update(of=Session)
 
 
-def authenticate(token: str, *, for_update: bool) -> Caller:
-    """Return the caller of an access token: one query for session, user and role. Raises Unauthorized.
+def verify(token: str) -> Credentials:
+    """Return what an access token says. Raises Unauthorized unless it is whole, alive and ours."""
+    claims = tokens.read_token(token, audience=tokens.ACCESS)
+    return Credentials(claims.user_id, claims.session_id)
+
+
+def identify(credentials: Credentials, *, for_update: bool) -> Caller:
+    """Return the caller of a token: one statement for session, user and role. Raises Unauthorized.
 
     ``for_update``: the caller's own row is about to be changed; a lock that is strengthened later invites deadlocks.
     """
-    claims = tokens.read_token(token, audience=tokens.ACCESS)
     query = LIVE_SESSION
     if is_writing():
         query = LIVE_SESSION_FOR_UPDATE if for_update else LIVE_SESSION_SHARED
-    row = execute(query, _values(claims)).one_or_none()
+    row = execute(query, _values(credentials)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
-    return Caller(row.id, row.name, row.role, ROLES[row.role], claims.session_id, row)
+    return Caller(row.id, row.name, row.role, ROLES[row.role], credentials.session_id, row)
 
 
-def _values(claims: tokens.Claims) -> dict[str, Any]:
-    return {"session_id": claims.session_id, "user_id": claims.user_id, "now": clock.now()}
+def _values(of: Credentials | tokens.Claims) -> dict[str, Any]:
+    return {"session_id": of.session_id, "user_id": of.user_id, "now": clock.now()}
 
 
 def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Who is asking. The core knows a caller's shape; how one is recognised is told to it by ``auth``."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 from flask import Flask, current_app, request
 
@@ -38,19 +38,37 @@ class Caller:
 
 ANONYMOUS = Caller(id=None)
 
-EXTENSION = "agora-authenticate"
-CALLER = "agora.caller"  # where the log finds who has asked
+EXTENSION = "agora-authentication"
 
 
-class Authenticator(Protocol):
-    """Returns the caller of a token, or raises Unauthorized. ``for_update``: the caller's own row will be changed."""
+class Credentials(NamedTuple):
+    """What a valid token says: whose it is, and of which session."""
 
-    def __call__(self, token: str, *, for_update: bool) -> Caller: ...  # noqa: D102
+    user_id: int
+    session_id: int
 
 
-def init_app(app: Flask, authenticate: Authenticator) -> None:
-    """Recognise callers by ``authenticate``."""
-    app.extensions[EXTENSION] = authenticate
+class Authentication(Protocol):
+    """How callers are recognised."""
+
+    def verify(self, token: str) -> Credentials:
+        """Return what an access token says, without a look at the database. Raises Unauthorized."""
+
+    def identify(self, credentials: Credentials, *, for_update: bool) -> Caller:
+        """Return the caller by one statement; in a unit of work it holds the member's row. Raises Unauthorized.
+
+        ``for_update``: the member's own row may be what is changed.
+        """
+
+
+def init_app(app: Flask, authentication: Authentication) -> None:
+    """Recognise callers by ``authentication``."""
+    app.extensions[EXTENSION] = authentication
+
+
+def _authentication() -> Authentication:
+    found: Authentication = current_app.extensions[EXTENSION]
+    return found
 
 
 def bearer_token() -> str | None:
@@ -64,11 +82,24 @@ def bearer_token() -> str | None:
     return token.strip()
 
 
-def authenticate(*, for_update: bool = False) -> Caller:
-    """Return the caller of the request's token, ANONYMOUS without one. Raises Unauthorized for a bad one."""
+def sent_credentials() -> Credentials | None:
+    """Return what the request's token says, None where none was sent. Raises Unauthorized for a bad one."""
     token = bearer_token()
-    if token is None:
-        return ANONYMOUS
-    caller = cast(Caller, current_app.extensions[EXTENSION](token, for_update=for_update))
-    request.environ[CALLER] = caller
-    return caller
+    return None if token is None else _authentication().verify(token)
+
+
+def identify(credentials: Credentials, *, for_update: bool) -> Caller:
+    """Return the caller whose ``credentials`` were sent. Raises Unauthorized when the session has ended."""
+    return _authentication().identify(credentials, for_update=for_update)
+
+
+def hold(caller: Caller, *, for_update: bool) -> None:
+    """Hold the member's row until the unit of work ends, of a ``caller`` who was recognised before it has begun.
+
+    Raises Unauthorized when the session has ended since, Forbidden when the member's role has changed.
+    """
+    if caller.id is None or caller.session_id is None:
+        return
+    now = identify(Credentials(caller.id, caller.session_id), for_update=for_update)
+    if now.role != caller.role:
+        raise Forbidden("Your role has changed meanwhile. Send the request again.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
-from flask import current_app, g, has_request_context
+from flask import current_app, has_request_context
 from sqlalchemy import Connection, CursorResult, Delete, Executable, Result, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -15,6 +15,7 @@ from app.core.db.base import Base, table_of
 from app.core.db.engines import connection_of, release
 from app.core.db.postgres import limit_statements
 from app.core.errors import AppError
+from app.core.request_state import request_state
 from app.core.waiting import shortened
 from app.extensions import db
 
@@ -30,7 +31,7 @@ RETRIED = ("40001", "40P01")
 
 
 class _Undone(Exception):
-    """Carries the result of a dry run out of the transaction that it undoes."""
+    """Carries a result out of the transaction that is rolled back."""
 
     def __init__(self, result: Any) -> None:
         self.result = result
@@ -56,15 +57,15 @@ def unit_of_work(work: Callable[[], T], *, snapshot: bool = False) -> T:
 
 def is_writing() -> bool:
     """Return whether a unit of work is under way."""
-    return "after_commit" in g
+    return request_state().after_commit is not None
 
 
 def _attempt(work: Callable[[], T], *, snapshot: bool) -> T:
     release(db)  # What was read before belongs to the reading engine.
-    here, engine = g._get_current_object(), db.engine
-    connection = here.connection = engine.connect()
+    state, engine = request_state(), db.engine
+    connection = state.connection = engine.connect()
     actions: list[Callable[[], None]] = []
-    here.after_commit = actions
+    state.after_commit = actions
     try:
         if snapshot and engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ")
@@ -80,7 +81,7 @@ def _attempt(work: Callable[[], T], *, snapshot: bool) -> T:
         _commit(connection)
     finally:
         release(db)
-        del here.after_commit
+        state.after_commit = None
     for action in actions:
         action()
     return result
@@ -106,7 +107,10 @@ def snapshot() -> Iterator[None]:
 
 def after_commit(action: Callable[[], None]) -> None:
     """Have ``action`` run once the unit of work under way has committed; never, if it does not."""
-    g.after_commit.append(action)
+    actions = request_state().after_commit
+    if actions is None:
+        raise RuntimeError("There is no unit of work that could commit.")
+    actions.append(action)
 
 
 def _begin(connection: Connection) -> None:
@@ -137,9 +141,12 @@ def flush() -> None:
 def start_over() -> None:
     """Undo all that the unit of work under way has done, and give up its locks; it goes on as if it had just begun."""
     db.session.remove()
-    g.after_commit.clear()
-    g.connection.rollback()
-    _begin(g.connection)
+    state = request_state()
+    if state.after_commit is None or state.connection is None:
+        raise RuntimeError("There is no unit of work that could start over.")
+    state.after_commit.clear()
+    state.connection.rollback()
+    _begin(state.connection)
 
 
 @contextmanager
@@ -181,6 +188,6 @@ def rows_of(statement: Delete | Update) -> int:
     return result.rowcount
 
 
-def dry_run(work: Callable[[], Any]) -> NoReturn:
-    """Run ``work`` inside a unit of work, which gives its result and keeps nothing of it."""
-    raise _Undone(work())
+def roll_back_with(result: Any) -> NoReturn:
+    """End the unit of work under way, keep nothing of it, and have it return ``result``: as a dry run does."""
+    raise _Undone(result)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, g
+from flask import Response
 
 from app.core.caller import Caller
 from app.core.db.base import Record
@@ -10,6 +10,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.http.streaming import disposition, stored_file
 from app.core.lists.listing import Listing
 from app.core.permissions import Access
+from app.core.request_state import request_state
 from app.core.rest.endpoint import endpoint
 from app.core.rest.resource import Resource
 from app.files import service, thumbnails
@@ -100,6 +101,6 @@ class FileThumbnail(Resource):
 
 def _stored(file: Record, key: str, headers: dict[str, str], *, size: int, entity_tag: str) -> Response:
     if file.is_public:
-        g.cache_control = PUBLIC
+        request_state().cache_control = PUBLIC
     headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return stored_file(key, size=size, entity_tag=entity_tag, headers=headers)

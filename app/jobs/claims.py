@@ -3,11 +3,11 @@
 import logging
 from datetime import datetime, timedelta
 
-from flask import g
 from sqlalchemy import Select, and_, or_, select
 
 from app.core import clock
 from app.core.background.dispatcher import publish
+from app.core.request_state import request_state
 from app.extensions import db
 from app.jobs.kinds import kind_of
 from app.jobs.models import CANCELLED, FAILED, QUEUED, RUNNING, Job
@@ -29,7 +29,7 @@ def claim_next(queue: str) -> Job | None:
     job = db.session.scalars(_next_due(queue, now).with_for_update(skip_locked=True)).one_or_none()
     if job is None:
         return None
-    g.request_id = job.request_id
+    request_state().request_id = job.request_id
     kind = kind_of(job.kind)
     if job.cancel_requested or kind is None or job.attempts >= kind.attempts:
         _end_unstarted(job, is_known=kind is not None)

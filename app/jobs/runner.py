@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
-from flask import Flask, current_app, g
+from flask import Flask, current_app
 from sqlalchemy import and_, case, select, update
 
 from app.core import clock
@@ -26,6 +26,7 @@ from app.core.background.dispatcher import publish
 from app.core.background.outbox import pause_after
 from app.core.clients import storage
 from app.core.http.error_handler import as_unavailable
+from app.core.request_state import request_id, request_state
 from app.core.unit_of_work import rows_of, unit_of_work
 from app.extensions import db
 from app.jobs import claims
@@ -104,12 +105,12 @@ def _perform(kind: JobKind, run: Run) -> dict[str, Any]:
 def _kept_alive(run: Run) -> Iterator[None]:
     """Renew the lease while the block runs, store the progress, and learn of a cancellation."""
     stop = threading.Event()
-    request_id = g.get("request_id")
+    asked_by = request_id()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def beat() -> None:
         with app.app_context():
-            g.request_id = request_id
+            request_state().request_id = asked_by
             while not stop.wait(BEAT):
                 try:
                     unit_of_work(partial(_renew, run))

@@ -13,7 +13,7 @@ from app.core.caller import Caller
 from app.core.clients import storage
 from app.core.db.base import BigId, Query, Record
 from app.core.errors import Conflict, Gone, NotFound
-from app.core.request_id import request_id
+from app.core.request_state import request_id
 from app.core.unit_of_work import insert_on_conflict, rows_of
 from app.extensions import db
 from app.jobs.events import JobFinished

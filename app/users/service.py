@@ -13,7 +13,7 @@ from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.hooks import Hook
 from app.core.http import idempotency
 from app.core.rows import apply_changes, one_or_not_found
-from app.core.unit_of_work import insert_on_conflict, is_writing
+from app.core.unit_of_work import insert_on_conflict
 from app.extensions import db
 from app.users.models import DELETED_NAME, EMAIL_TAKEN, User, email_key
 from app.users.passwords import hash_password, verify_password
@@ -78,14 +78,16 @@ def create_user(*, email: str, name: str, password_hash: str, role: str = "membe
 
 
 def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> dict[str, Any]:
-    """Return the changes without ``current_password``, once ``caller`` may make them. Runs before the transaction.
+    """Return the changes without ``current_password``. Runs before the transaction, for what is slow is checked here.
 
-    Rights are checked first, then the slow password: one's own address changes only with the current password beside
-    it. Raises Forbidden or ValidationFailed.
+    One's own address changes only with the current password beside it; rights come first. Whether another member can
+    be changed is seen in the transaction. Raises Forbidden or ValidationFailed.
     """
     password = changes.pop("current_password", None)
+    if caller.id != user_id:
+        return changes
     _demand_admin(caller, changes)
-    if caller.id == user_id and "email" in changes:
+    if "email" in changes:
         email, password_hash = _credentials(user_id)
         if changes["email"] != email and not (password and verify_password(password_hash, password)):
             raise ValidationFailed(errors={"current_password": ["Your current password is needed to change this."]})
@@ -97,8 +99,8 @@ def changeable_user(caller: Caller, user_id: int) -> int:
     get_user(caller, user_id)
     if caller.id != user_id:
         caller.demand(MANAGE)
-        if is_writing():  # One's own row is locked from the start.
-            db.session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+        # One's own row is locked from the start.
+        db.session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
     return user_id
 
 

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from flask import Flask, g
+from flask import Flask
 
 from app.core.clients import http_client
 from app.core.clients.http_client import MOST_BYTES, Answer, OutgoingError, Service
+from app.core.request_state import request_state
 from tests.hostile import (
     HEAD,
     Behaviour,
@@ -66,7 +67,7 @@ def test_an_answer_is_given_with_its_status_and_body(server: Hostile, service: S
 
 def test_a_call_says_who_calls_and_for_which_request(server: Hostile, service: Service, app: Flask) -> None:
     with app.app_context():
-        g.request_id = "request-1234"
+        request_state().request_id = "request-1234"
         ask(service, server.url)
     ask(service, server.url)
     inside, outside = server.requests

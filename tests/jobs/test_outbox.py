@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.background import outbox
 from app.core.background.events import Event, Subscription
 from app.core.background.outbox import StoredEvent
-from app.core.unit_of_work import dry_run, unit_of_work
+from app.core.unit_of_work import roll_back_with, unit_of_work
 from app.extensions import db
 from app.jobs import service as jobs
 from app.jobs.events import JobFinished
@@ -137,10 +137,14 @@ def test_what_was_undone_has_not_happened(app: Flask) -> None:
         happens()
         raise RuntimeError
 
+    def is_dry() -> None:
+        happens()
+        roll_back_with(None)
+
     with app.app_context():
         with pytest.raises(RuntimeError):
             unit_of_work(fails)
-        unit_of_work(lambda: dry_run(happens))
+        unit_of_work(is_dry)
         assert db.session.scalar(select(func.count()).select_from(Job)) == 0
     assert waiting(app) == 0
 

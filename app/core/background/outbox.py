@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app
 from sqlalchemy import JSON, Index, SmallInteger, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,7 +19,7 @@ from app.core.background.dispatcher import publish
 from app.core.background.events import Event, Subscription
 from app.core.db.base import NEVER_REUSE_IDS, Created, table_of, text_type
 from app.core.db.prepared import prepared
-from app.core.request_id import request_id
+from app.core.request_state import request_id, request_state
 from app.core.unit_of_work import execute, savepoint, unit_of_work
 from app.extensions import db
 
@@ -69,7 +69,7 @@ def _deliver_next() -> bool:
     stored = db.session.scalars(due.with_for_update(skip_locked=True)).one_or_none()
     if stored is None:
         return False
-    g.request_id = stored.request_id
+    request_state().request_id = stored.request_id
     try:
         with savepoint():
             for subscription in current_app.extensions[EXTENSION]:

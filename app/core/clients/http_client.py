@@ -24,7 +24,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from app.core.request_id import request_id
+from app.core.request_state import request_id
 
 T = TypeVar("T")
 

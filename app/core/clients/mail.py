@@ -16,10 +16,11 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from flask import current_app, g, render_template
+from flask import current_app, render_template
 from pybreaker import CircuitBreaker, CircuitBreakerError
 
 from app.core import clock
+from app.core.request_state import request_id
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +100,8 @@ def _message(mail: Mail) -> EmailMessage:
     message["To"] = mail.to
     message["Subject"] = mail.subject
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it.
-    if g.get("request_id"):
-        message["X-Request-ID"] = g.request_id
+    if asked_by := request_id():
+        message["X-Request-ID"] = asked_by
     text, html = (render_template(f"mail/{mail.template}.{kind}", **mail.values) for kind in ("txt", "html"))
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")

@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakSet
 
-from flask import Flask, g
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
 from sqlalchemy import Connection, Engine, make_url
 
 from app.core.db import postgres, prepared, sqlite
+from app.core.request_state import request_state
 
 READS = "reads"
-CONNECTION = "connection"  # of the request, or of the command, kept in Flask's g
-
 
 _engines: "WeakSet[Engine]" = WeakSet()
 
@@ -44,19 +43,19 @@ class RoutingSession(Session):
 
 def connection_of(db: SQLAlchemy) -> Connection:
     """Return the connection that is worked on: the unit of work's, or one that only reads."""
-    here = g._get_current_object()  # One look-up for all: this is asked for each statement.
-    connection: Connection | None = here.get(CONNECTION)
-    if connection is None:
-        connection = here.connection = db.engines[READS].connect()
-    return connection
+    state = request_state()
+    if state.connection is None:
+        state.connection = db.engines[READS].connect()
+    return state.connection
 
 
 def release(db: SQLAlchemy) -> None:
-    """Return the connection back; what was not committed is rolled back."""
-    connection = g.pop(CONNECTION, None)
-    if connection is not None:
+    """Give the connection back to its pool; what was not committed is rolled back."""
+    state = request_state()
+    if state.connection is not None:
         if db.session.registry.has():
             db.session.remove()
+        connection, state.connection = state.connection, None
         connection.close()
 
 

@@ -1,49 +1,28 @@
-"""Flask without what this service has no use for: each thing that is left out took a twentieth of a short request."""
+"""Flask, whose session costs nothing where nobody uses one."""
 
-from collections.abc import Callable
-from typing import Any
-
-from flask import Flask, Request
-from flask.sessions import SessionInterface
-from werkzeug.routing import MapAdapter
-from werkzeug.wsgi import get_host
+from flask import Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 
-class NoCookies(SessionInterface):
-    """In place of Flask's cookie session, which nothing here uses."""
+class LazySessions(SecureCookieSessionInterface):
+    """Flask's own session in a signed cookie, of which a request that has none and uses none sees no trace.
 
-    def open_session(self, _app: Flask, _request: Request) -> None:
-        """Open none; Flask then offers one that refuses to be written to."""
+    Flask makes a signer for each request, whether there is something to sign or not: a fifth of a short request.
+    """
 
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of the request's cookie, a new and empty one where there is no cookie."""
+        if app.secret_key and "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
 
-class PlainRequest(Request):
-    """A request for an app that has no blueprints, which Flask asks each request for three times."""
-
-    blueprints = ()  # type: ignore[assignment]
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Set or delete the cookie, if the session was looked at or has something in it."""
+        if session or session.accessed:
+            super().save_session(app, session, response)
 
 
 class Application(Flask):
-    """A Flask app without cookies, asynchronous views, blueprints and hosts that have routes of their own."""
+    """A Flask app in all but how it opens sessions."""
 
-    request_class = PlainRequest
-    session_interface = NoCookies()
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``func`` as it is: none is asynchronous, and Flask looks at each of them on each request."""
-        return func
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Look the path up, whatever the host is; one with characters that no host has is the empty text."""
-        if request is None:
-            return super().create_url_adapter(None)
-        request.host = get_host(request.environ)
-        return MapAdapter(
-            self.url_map,
-            server_name=request.host,
-            script_name=request.root_path,
-            subdomain="",
-            url_scheme=request.scheme,
-            path_info=request.path,
-            default_method=request.method,
-            query_args=request.query_string.decode("latin-1"),
-        )
+    session_interface = LazySessions()

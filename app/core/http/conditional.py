@@ -1,15 +1,14 @@
 """Conditional requests (RFC 9110, section 13): entity tags, 304, and 412 decided together with the write.
 
-A tag is a digest of the representation, so it is the same from every method that answers with the same one, and differs
-whenever that differs; a row's ``updated_at`` moves on with each change, so it differs after each change too.
+A tag is a digest of the representation, so it is the same from every method that responds with the same one, and
+differs whenever that differs; a row's ``updated_at`` moves on with each change, so it differs after each change too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 from flask import Response, request
-from flask.globals import request_ctx
 from werkzeug.datastructures import ETags
 
 from app.core.errors import PreconditionFailed
@@ -24,11 +23,10 @@ def tag_of(body: bytes) -> str:
 
 
 def tag(response: Response) -> Response:
-    """Return ``response`` its entity tag; on a GET whose tag the client has, make it a 304 without a body."""
+    """Return ``response`` with its entity tag; on a GET whose tag the client has, as a 304 without a body."""
     entity_tag = tag_of(response.get_data())
     response.set_etag(entity_tag)
-    asked = request_ctx.request
-    if asked.method in READING and is_known(entity_tag):
+    if request.method in READING and is_known(entity_tag):
         response.status_code = 304
         response.set_data(b"")
         del response.headers["Content-Type"]
@@ -37,8 +35,7 @@ def tag(response: Response) -> Response:
 
 def is_known(entity_tag: str) -> bool:
     """Return whether the client has the representation of this tag already."""
-    asked = request_ctx.request
-    return "HTTP_IF_NONE_MATCH" in asked.environ and _names(asked.if_none_match, entity_tag)
+    return "HTTP_IF_NONE_MATCH" in request.environ and _names(request.if_none_match, entity_tag)
 
 
 def is_asked(environ: Mapping[str, Any]) -> bool:
@@ -46,14 +43,10 @@ def is_asked(environ: Mapping[str, Any]) -> bool:
     return "HTTP_IF_MATCH" in environ
 
 
-def execute_if_unchanged(current: Callable[[], Response], execute: Callable[[], Any]) -> Any:
-    """Run ``execute`` if the client's If-Match names the ``current`` representation; else raise PreconditionFailed.
-
-    Both run in one transaction, in which what is to be changed is locked already.
-    """
-    if not _names(request.if_match, tag_of(current().get_data())):
+def demand_unchanged(current: Response) -> None:
+    """Raise PreconditionFailed unless the client's If-Match names the ``current`` representation of the resource."""
+    if not _names(request.if_match, tag_of(current.get_data())):
         raise PreconditionFailed
-    return execute()
 
 
 def _names(tags: ETags, entity_tag: str) -> bool:

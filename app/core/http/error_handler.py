@@ -25,7 +25,7 @@ from app.core.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
-from app.core.request_id import request_id
+from app.core.request_state import request_id
 
 log = logging.getLogger(__name__)
 

@@ -1,20 +1,16 @@
-"""The headers that every answer has: the request's id, what keeps browsers safe, and who may keep a copy."""
+"""The headers that every response has: the request's id, what keeps browsers safe, and who may keep a copy."""
 
-import re
-import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, g
+from flask import Flask
 
-from app.core.request_id import NAME
+from app.core.request_state import request_state
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
-
-# What https://owasp.org/www-project-secure-headers/ asks of an API, whose answers are never shown as a page.
+# What https://owasp.org/www-project-secure-headers/ asks of an API, whose responses are never shown as a page.
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -37,35 +33,32 @@ EXPOSED = [
 
 
 def init_app(app: Flask) -> None:
-    """Name every request, and finish every answer."""
-    app.wsgi_app = _framed(app.wsgi_app, shared=bool(app.config["CORS_ORIGINS"]))  # type: ignore[method-assign, assignment]
+    """Finish the headers of every response."""
+    app.wsgi_app = _finishing(app.wsgi_app, shared=bool(app.config["CORS_ORIGINS"]))  # type: ignore[method-assign, assignment]
 
 
-def _framed(serve: "WSGIApplication", *, shared: bool) -> "WSGIApplication":
-    """Finish the answers of ``serve`` as lists of headers: Werkzeug's own Headers take 30 of 170 us for the same."""
+def _finishing(serve: "WSGIApplication", *, shared: bool) -> "WSGIApplication":
+    """Finish the responses of ``serve`` as lists of headers: Werkzeug's own Headers take 30 of 170 us for the same."""
 
-    def framed(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        sent = environ.get("HTTP_X_REQUEST_ID", "")
-        environ[NAME] = sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
-
+    def finishing(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            return start_response(status, _finished(headers, environ, shared=shared), *exc_info)
+            is_secure = environ["wsgi.url_scheme"] == "https"
+            return start_response(status, _finished(headers, is_secure=is_secure, shared=shared), *exc_info)
 
         return serve(environ, start)
 
-    return framed
+    return finishing
 
 
-def _finished(headers: list[tuple[str, str]], environ: "WSGIEnvironment", *, shared: bool) -> list[tuple[str, str]]:
-    """Return the headers of an answer, and those that it has not set itself."""
-    here = g._get_current_object()
-    cache_control = here.get("cache_control", "no-store")
-    always = {"X-Request-ID": environ[NAME], "Cache-Control": cache_control, **SECURITY}
-    if environ["wsgi.url_scheme"] == "https":
+def _finished(headers: list[tuple[str, str]], *, is_secure: bool, shared: bool) -> list[tuple[str, str]]:
+    """Return the headers of a response, and those that it has not set itself."""
+    state = request_state()
+    always = {"X-Request-ID": state.request_id or "", "Cache-Control": state.cache_control, **SECURITY}
+    if is_secure:
         always["Strict-Transport-Security"] = HSTS
-    if here.get("dry_run"):
+    if state.is_dry_run:
         always["Dry-Run"] = "true"
-    varies = ["Authorization", "Cookie"] if cache_control.startswith("private") else []
+    varies = ["Authorization", "Cookie"] if state.cache_control.startswith("private") else []
     if shared:
         varies.append("Origin")
     names = {name for name, _ in headers}

@@ -8,11 +8,10 @@ surrogates (RFC 8259, sections 4 and 8; RFC 7493).
 import json
 from collections.abc import Iterator
 from math import isfinite
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, current_app, request
-from flask.globals import request_ctx
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
@@ -21,7 +20,6 @@ from app.core.errors import BadRequest, PayloadTooLarge, RequestTimeout, Unsuppo
 MAX_DEPTH = 32
 MAX_VALUES = 1000  # in a whole body: members of objects and items of lists; an order of 50 lines has 151
 MAX_PARAMETERS = 100  # in a query; a list takes about 40, each of them once
-READ, PARSED = "agora.body", "agora.json"  # where a request keeps its body
 READING = ("GET", "HEAD", "OPTIONS")
 JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
@@ -36,8 +34,7 @@ def init_app(app: Flask) -> None:
 
 
 def _check_request() -> None:
-    asked = request_ctx.request  # Once, as everywhere here: each look-up through Flask's proxy costs as much as a line.
-    environ = asked.environ
+    environ = request.environ
     if "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] == "HTTP/1.1":  # RFC 9112, section 3.2
         raise BadRequest("The request has no Host.", code="malformed_request")
     path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
@@ -45,7 +42,7 @@ def _check_request() -> None:
         raise BadRequest("The address is not valid UTF-8 text.")
     if query.count("&") >= MAX_PARAMETERS:
         raise BadRequest(f"The query has more than {MAX_PARAMETERS} parameters.", code="too_many_parameters")
-    if environ["REQUEST_METHOD"] not in READING and (asked.content_length or 0) > _most_announced():
+    if environ["REQUEST_METHOD"] not in READING and (request.content_length or 0) > _most_announced():
         raise PayloadTooLarge
 
 
@@ -63,12 +60,8 @@ def _is_clean(raw: bytes) -> bool:
         return False
 
 
-def json_body() -> Any:
-    """Return the request's JSON body. Raises UnsupportedMediaType, PayloadTooLarge or BadRequest."""
-    environ = request_ctx.request.environ
-    if PARSED in environ:
-        return environ[PARSED]
-    raw = read_body()
+def parse_json(raw: bytes) -> Any:
+    """Return the value of the request's ``raw`` body. Raises UnsupportedMediaType or BadRequest."""
     _check_content_type(empty=not raw)
     if len(raw) > MAX_VALUES and _count_values(raw) > MAX_VALUES:
         raise BadRequest(f"The body has more than {MAX_VALUES} values.", code="too_many_values")
@@ -80,7 +73,6 @@ def json_body() -> Any:
     except (ValueError, RecursionError):
         raise BadRequest("The body is not well-formed JSON.", code="malformed_json") from None
     _check_value(value, depth=1)
-    environ[PARSED] = value
     return value
 
 
@@ -90,13 +82,10 @@ def read_body() -> bytes:
     Werkzeug cuts a body of unannounced size off at the limit, and takes one that breaks off for whole, without a word:
     so it is let read one byte more, and the length is compared. Raises BadRequest for a body that did not arrive whole.
     """
-    asked = request_ctx.request
-    if READ in asked.environ:
-        return cast(bytes, asked.environ[READ])
-    limit = current_app.config["MAX_CONTENT_LENGTH"]
-    asked.max_content_length = limit + 1
+    limit: int = current_app.config["MAX_CONTENT_LENGTH"]
+    request.max_content_length = limit + 1
     try:
-        raw = asked.get_data()
+        raw = request.get_data()
     except RequestTimeout:
         raise
     except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
@@ -105,9 +94,8 @@ def read_body() -> bytes:
         raise BadRequest("The body could not be read.") from error
     if len(raw) > limit:
         raise PayloadTooLarge
-    if len(raw) < (asked.content_length or 0):
+    if len(raw) < (request.content_length or 0):
         raise BadRequest("The body is shorter than its Content-Length.")
-    asked.environ[READ] = raw
     return raw
 
 
@@ -140,7 +128,7 @@ def _next_chunk() -> bytes:
 
 def is_encoded() -> bool:
     """Return whether the body is compressed, or else not sent as it is."""
-    environ = request_ctx.request.environ
+    environ = request.environ
     coding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     transfer = environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower()
     return coding not in ("identity", "") or transfer != "chunked"
@@ -149,11 +137,10 @@ def is_encoded() -> bool:
 def _check_content_type(*, empty: bool) -> None:
     if is_encoded():
         raise UnsupportedMediaType
-    asked = request_ctx.request
-    mimetype, options = parse_options_header(asked.environ.get("CONTENT_TYPE"))
+    mimetype, options = parse_options_header(request.environ.get("CONTENT_TYPE"))
     if empty and not mimetype:
         raise BadRequest("The body is missing.", code="malformed_json")
-    taken = (JSON_TYPE, MERGE_PATCH_TYPE) if asked.method == "PATCH" else (JSON_TYPE,)
+    taken = (JSON_TYPE, MERGE_PATCH_TYPE) if request.method == "PATCH" else (JSON_TYPE,)
     if mimetype.lower() not in taken or options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType
 

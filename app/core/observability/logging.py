@@ -11,12 +11,11 @@ from urllib.parse import quote
 import orjson
 from flask import Flask, request
 
-from app.core.caller import ANONYMOUS, CALLER
 from app.core.db import query_stats
 from app.core.observability import metrics
 from app.core.observability.log_targets import handler_for
 from app.core.observability.scrubbing import scrubbed
-from app.core.request_id import request_id
+from app.core.request_state import request_id, request_state
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -106,7 +105,7 @@ def _logged(app: Flask, serve: "WSGIApplication") -> "WSGIApplication":
 
 
 def _log_request(app: Flask, environ: "WSGIEnvironment", *, status: int, seconds: float) -> None:
-    rule, method, caller = request.url_rule, environ["REQUEST_METHOD"], environ.get(CALLER, ANONYMOUS)
+    rule, method, caller = request.url_rule, environ["REQUEST_METHOD"], request_state().caller
     route = rule.rule if rule else None
     app.extensions[metrics.EXTENSION].count(route, method, status=status, seconds=seconds)
     path, milliseconds = quote(environ["PATH_INFO"].encode("latin-1")), round(seconds * 1000, 1)

@@ -10,7 +10,7 @@ from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
 
 from app.core.observability.scrubbing import scrubbed
-from app.core.request_id import NAME, request_id
+from app.core.request_state import request_id
 
 SERVICE = "agora"
 TRACES = "agora-traces"
@@ -96,8 +96,8 @@ def trace_statements(app: Flask, db: SQLAlchemy) -> None:
         )
 
 
-def _name_request(span: Any, environ: dict[str, Any]) -> None:
-    span.set_attribute("request.id", environ[NAME])
+def _name_request(span: Any, _environ: dict[str, Any]) -> None:
+    span.set_attribute("request.id", request_id())
 
 
 def _hide_query(span: Any, _status: str, _headers: Any) -> None:

@@ -1,8 +1,13 @@
-"""What a handler declares: who may call it, what comes in, what goes out."""
+"""What a handler declares: who may call it, what comes in, what goes out.
+
+``@endpoint(...)`` stands above a handler and is its whole contract with clients. From this one declaration a request is
+authenticated, authorised, validated and executed, the response is serialised, and the OpenAPI document is made; so the
+document cannot drift.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from app.core.errors import AppError
 from app.core.http.request_body import READING
@@ -12,6 +17,7 @@ from app.core.permissions import Access
 from app.core.schema import Schema
 
 API = "/api/v1/"
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 DRY_RUN = Parameter("dry_run", "Answer as the write would, and leave no trace.", TRUE_OR_FALSE)
 
 
@@ -20,14 +26,14 @@ class Contract:
     """The declaration of one handler. A handler's first argument is the caller.
 
     ``permission``: the permission that the caller needs, or the Access that takes its place.
-    ``load``: called with caller and path, gives what is to be changed, locked, which the handler gets in place of the
-    path's ids. It raises NotFound or Forbidden, and does so before the body is looked at.
+    ``load``: called with caller and path in the transaction, returns what is to be changed, locked, which the handler
+    gets in place of the path's ids. It raises NotFound or Forbidden, which come before what is wrong with the body.
     ``body``: the schema of the JSON body, which the handler gets as keyword arguments; a PATCH needs none of its
     fields, and a POST or PUT those that are required.
     ``upload``: the body is multipart/form-data with one file in place of JSON; ``before_transaction`` gets it as an
     Upload. What it returns has at least the ``name`` and ``sha256``, which tell one request from another.
     ``before_transaction``: called with caller, body and path, returns the body that the handler gets: for what is slow,
-    and so must be done before the transaction begins.
+    and so must be done before the transaction begins. What is to be changed is not loaded yet.
     ``response``: the schema of what the handler returns.
     ``media_type``: what the answer is where the handler makes a Response of its own.
     ``accepts_ranges``: that Response has an entity tag, and a part of it can be asked for (RFC 9110, section 14).
@@ -58,10 +64,20 @@ class Contract:
     for_update: bool = False
     errors: tuple[type[AppError], ...] = ()
 
+    def __call__(self, handler: Handler) -> Handler:
+        """Declare this of ``handler``, which is otherwise left as it is."""
+        handler.contract = self  # type: ignore[attr-defined]
+        return handler
+
     @property
     def looks_at_caller(self) -> bool:
-        """Whether the answer depends on who asks."""
+        """Whether the response depends on who asks."""
         return self.permission not in (Access.ANONYMOUS, Access.REFRESH)
+
+    @property
+    def needs_caller(self) -> bool:
+        """Whether nobody is answered who has not signed in."""
+        return self.looks_at_caller and self.permission is not Access.PUBLIC
 
     def parameters(self, method: str, url: str) -> tuple[Parameter, ...]:
         """Return the query parameters that the endpoint takes when it handles ``method`` at ``url``."""

@@ -1,179 +1,161 @@
-"""What a handler declares, and what follows from it.
+"""The way of a request: from the URL to the handler, and from what the handler returns to the response.
 
-``@endpoint(...)`` stands above a handler and is its whole contract with clients: who may call it, what comes in, what
-goes out. From this one declaration the request is authenticated, authorised, validated and executed, in this order,
-the answer is serialised, and the OpenAPI document is made; so the document cannot drift.
+A request is authenticated, authorised, validated and executed, and the first refusal in this order is the one that the
+client gets. All of a write that touches the database is one transaction, and nothing slow is in it: neither a client
+that is still sending its body, nor the validation of that. So what was sent is validated before the transaction begins,
+once the token has proved to be ours; what is wrong with it is told in its turn, after the member's session and
+permission (401, 403) and what is to be changed (404, 403), each of which is one statement inside.
 """
 
-from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
-from flask import Response, g, request
-from flask.globals import request_ctx
+from flask import Response, request
 
-from app.core.caller import ANONYMOUS, Caller, authenticate
-from app.core.errors import Unauthorized
+from app.core.caller import ANONYMOUS, Caller, Credentials, hold, identify, sent_credentials
+from app.core.errors import AppError, Unauthorized
 from app.core.http import conditional, idempotency
 from app.core.http.multipart import receive_file
-from app.core.http.request_body import READING, json_body, read_body
+from app.core.http.request_body import READING, parse_json, read_body
 from app.core.http.responses import json_response, shown_response, without_ids
 from app.core.lists.page import page_of
 from app.core.parameters import read_parameters
-from app.core.permissions import Access
 from app.core.representation import dump
+from app.core.request_state import request_state
+from app.core.rest.call import Call, Sent
 from app.core.rest.contract import Contract
 from app.core.schema import Schema, load
-from app.core.unit_of_work import dry_run, unit_of_work
+from app.core.unit_of_work import roll_back_with, unit_of_work
 
-Handler = Callable[..., Any]
-
-
-class Endpoint(Contract):
-    """A contract, and the decorator that puts it before a handler."""
-
-    def __call__(self, handler: Handler) -> Handler:
-        """Put the contract before ``handler``."""
-
-        @wraps(handler)
-        def perform(resource: Any, **path: int) -> Response:
-            asked = request_ctx.request  # Not through its proxy: 40 look-ups were a tenth of a short request.
-            rule = asked.url_rule.rule if asked.url_rule else ""
-            return _perform(_Call(self, resource, partial(handler, resource), path, asked.method, rule, asked.environ))
-
-        perform.contract = self  # type: ignore[attr-defined]
-        perform.handler = handler  # type: ignore[attr-defined]
-        return perform
+endpoint = Contract  # A declaration, by the name that it has above a handler: @endpoint(permission=...).
 
 
-endpoint = Endpoint
-
-
-class _Call(NamedTuple):
-    """One call of a handler: its contract, the resource that it belongs to, the ids of the path, and the request."""
-
-    contract: Contract
-    resource: Any
-    handler: Handler
-    path: dict[str, int]
-    method: str
-    rule: str
-    environ: dict[str, Any]
-
-    @property
-    def takes_idempotency_key(self) -> bool:
-        return self.contract.takes_idempotency_key(self.method, self.rule)
-
-
-def _perform(call: _Call) -> Response:
+def handle(resource: Any, path: dict[str, Any]) -> Response:
+    """Answer the request under way by the method of ``resource`` that it asks for; ``path`` is what its URL names."""
+    call = Call.of_request(resource, path)
     contract = call.contract
-    g.cache_control = "private, no-cache" if contract.looks_at_caller else "no-store"
+    request_state().cache_control = "private, no-cache" if contract.looks_at_caller else "no-store"
+    credentials = _authenticated(contract)
     if call.method in READING:
-        return _execute(call)
-    if not contract.upload:
-        read_body()  # Before the transaction: a slow client must not hold one open.
-    prepared = _prepared(call, contract.before_transaction) if contract.before_transaction else None
-    return unit_of_work(lambda: _execute(call, prepared))
+        caller = _authorised(contract, credentials)
+        return _execute(call, caller, _received(call, caller))
+    sent = _received(call, ANONYMOUS)
+    known = None
+    if contract.before_transaction:
+        known = _authorised(contract, credentials)
+        sent = _prepared(call, known, sent)
+    return unit_of_work(partial(_write, call, credentials, known, sent))
 
 
-def _prepared(call: _Call, prepare: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """Do what comes before the transaction: authenticate, authorise, validate, and all that is slow."""
-    contract = call.contract
-    caller = _authorised(contract)
-    _targets(call, caller)
-    _parameters(call, caller)
-    if not contract.upload:
-        return prepare(caller, _validated_body(call), **call.path)
-    with receive_file() as upload:
-        return prepare(caller, upload, **call.path)
+def _write(call: Call, credentials: Credentials | None, known: Caller | None, sent: Sent) -> Response:
+    """Do the part of a write that is one transaction. In it the member's row is held: nobody is deleted while writing.
 
-
-def _execute(call: _Call, prepared: dict[str, Any] | None = None) -> Response:
-    """Authenticate, authorise, validate, execute and serialise. For a write, all of it is in the transaction.
-
-    Looking the caller up in there keeps a member from writing while being deleted, at no more queries.
+    The caller is ``known`` where something slow has come before.
     """
-    contract = call.contract
-    caller = _authorised(contract)
-    targets = _targets(call, caller)
-    sent = _parameters(call, caller)
-    fields = _validated_body(call) if prepared is None else prepared
-    if contract.query and not contract.listing:
-        fields |= {parameter.name: sent[parameter.name] for parameter in contract.query if parameter.name in sent}
+    if known is None:
+        return _execute(call, _authorised(call.contract, credentials), sent)
+    hold(known, for_update=call.contract.for_update)
+    return _execute(call, known, sent)
 
-    def answer() -> Response:
-        return _answer(contract, call.handler(caller, *targets, **fields), sent, caller=caller)
 
+def _execute(call: Call, caller: Caller, sent: Sent) -> Response:
+    """Load what is to be changed, refuse what is not valid or out of date, call the handler, and serialise."""
+    targets = _loaded(call, caller)
+    fields = sent.valid_fields()
+    _demand_unchanged(call, caller)
+    answer = partial(_answer, call, caller, targets, fields, sent.parameters)
     key = idempotency.sent_key() if call.takes_idempotency_key else None
-    if sent.get("dry_run"):
-        g.dry_run = True
-        return dry_run(lambda: without_ids(_checked(call, caller, answer)))
+    if sent.parameters.get("dry_run"):
+        request_state().is_dry_run = True
+        roll_back_with(without_ids(answer()))
     if key is not None:
-        return idempotency.once(key, _identity(contract, fields), answer, caller=caller)
-    return _checked(call, caller, answer)
+        return idempotency.once(key, sent.identity, answer, caller=caller)
+    return answer()
 
 
-def _identity(contract: Contract, body: dict[str, Any]) -> Any:
-    """Return the part of a request's body that a repeat has in common with it."""
-    if contract.upload:
-        return [body["name"], body["sha256"]]
-    return json_body() if contract.body else None
+def _authenticated(contract: Contract) -> Credentials | None:
+    """Return what the token says, None for an anonymous caller. Raises Unauthorized. No statement is sent for it."""
+    credentials = sent_credentials() if contract.looks_at_caller else None
+    if credentials is None and contract.needs_caller:
+        raise Unauthorized
+    return credentials
 
 
-def _targets(call: _Call, caller: Caller) -> tuple[Any, ...]:
+def _authorised(contract: Contract, credentials: Credentials | None) -> Caller:
+    """Return the caller. Raises Unauthorized when the session has ended, Forbidden without the permission."""
+    if credentials is None:
+        return ANONYMOUS
+    caller = request_state().caller = identify(credentials, for_update=contract.for_update)
+    if isinstance(contract.permission, str):
+        caller.demand(contract.permission)
+    return caller
+
+
+def _received(call: Call, caller: Caller) -> Sent:
+    """Read, parse and validate what was sent. The refusal of what is not valid is kept until its turn has come."""
+    contract = call.contract
+    has_body = call.method not in READING and not contract.upload
+    raw = read_body() if has_body else b""  # Also where nothing is done with it: a client may be slow.
+    parameters: dict[str, Any] = {}
+    value = None
+    try:
+        if call.environ.get("QUERY_STRING"):
+            parameters = read_parameters(contract.parameters(call.method, call.rule), caller)
+        fields = (
+            {} if contract.listing else {p.name: parameters[p.name] for p in contract.query if p.name in parameters}
+        )
+        if has_body and contract.body:
+            value = parse_json(raw)
+            fields |= load(contract.body, value, partial=call.method == "PATCH")
+        elif call.method == "POST" and raw:
+            load(Schema, parse_json(raw))  # A step takes no fields.
+    except AppError as refusal:
+        return Sent(parameters, {}, refusal=refusal)
+    return Sent(parameters, fields, identity=value)
+
+
+def _prepared(call: Call, caller: Caller, sent: Sent) -> Sent:
+    """Do what is slow, unless the request will be refused anyway."""
+    contract = call.contract
+    if contract.load is None:
+        sent.valid_fields()  # Nothing else comes before this refusal.
+    prepare = contract.before_transaction
+    if prepare is None or sent.refusal:
+        return sent
+    if not contract.upload:
+        return sent._replace(fields=prepare(caller, sent.fields, **call.path))
+    with receive_file() as upload:
+        return sent._replace(fields=prepare(caller, upload, **call.path), identity=[upload.name, upload.sha256])
+
+
+def _loaded(call: Call, caller: Caller) -> tuple[Any, ...]:
     """Return what a handler is called with beside the caller: what is to be changed, or the ids of the path."""
     if call.contract.load:
         return (call.contract.load(caller, **call.path),)
     return tuple(call.path.values())
 
 
-def _parameters(call: _Call, caller: Caller) -> dict[str, Any]:
-    if not call.environ.get("QUERY_STRING"):
-        return {}
-    return read_parameters(call.contract.parameters(call.method, call.rule), caller)
-
-
-def _checked(call: _Call, caller: Caller, answer: Callable[[], Response]) -> Response:
-    """Answer, if the resource is still what an If-Match names."""
+def _demand_unchanged(call: Call, caller: Caller) -> None:
+    """Raise PreconditionFailed unless what is to be changed, locked by now, is still what an If-Match names."""
     if not (conditional.is_asked(call.environ) and call.contract.checks_if_match(call.method, call.resource)):
-        return answer()
+        return
     reader = call.resource.get
-
-    def current() -> Response:
-        return _answer(reader.contract, reader.handler(call.resource, caller, **call.path), {}, caller=caller)
-
-    response: Response = conditional.execute_if_unchanged(current, answer)
-    return response
+    current = reader(caller, **call.path)
+    conditional.demand_unchanged(_serialised(reader.contract, current, {}, caller=caller))
 
 
-def _authorised(contract: Contract) -> Caller:
-    """Return the caller. Raises Unauthorized, or Forbidden for one without the permission."""
-    if not contract.looks_at_caller:
-        return ANONYMOUS
-    caller = authenticate(for_update=contract.for_update)
-    if contract.permission is Access.PUBLIC:
-        return caller
-    if caller is ANONYMOUS:
-        raise Unauthorized
-    if isinstance(contract.permission, str):
-        caller.demand(contract.permission)
-    return caller
+def _answer(
+    call: Call, caller: Caller, targets: tuple[Any, ...], fields: dict[str, Any], parameters: dict[str, Any]
+) -> Response:
+    """Call the handler, and serialise before the transaction ends: what cannot be shown is not kept either."""
+    return _serialised(call.contract, call.handler(caller, *targets, **fields), parameters, caller=caller)
 
 
-def _validated_body(call: _Call) -> dict[str, Any]:
-    if call.contract.body is None:
-        if call.method == "POST" and read_body():
-            load(Schema, json_body())  # A step takes no fields.
-        return {}
-    return load(call.contract.body, json_body(), partial=call.method == "PATCH")
-
-
-def _answer(contract: Contract, result: Any, sent: dict[str, Any], *, caller: Caller) -> Response:
-    """Serialise what the handler gave, before the transaction ends: what cannot be shown is not kept either."""
+def _serialised(contract: Contract, result: Any, parameters: dict[str, Any], *, caller: Caller) -> Response:
     if isinstance(result, Response):
         return result
     if contract.listing:
-        page = page_of(contract.listing, result, sent, caller=caller)
+        page = page_of(contract.listing, result, parameters, caller=caller)
         return json_response(page.body, headers={"Link": page.link})
     if contract.response is None:
         return Response(status=contract.status)

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from what each handler declares."""
 
+import re
 import sys
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -32,11 +33,14 @@ from app.core.parameters import Parameter
 from app.core.permissions import Access
 from app.core.rest.contract import DRY_RUN, Contract
 from app.core.rest.openapi_schemas import Components, reference
+from app.core.rest.resource import Resource
 from app.core.schema import MAX_ID
 
 VERSION = "1.0.0"
 DESCRIPTION = Path(__file__).with_suffix(".md").read_text()
 Json = dict[str, Any]
+# As https://flask.palletsprojects.com/en/stable/api/#url-route-registrations writes them: <converter:name>.
+PATH_PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 SECURITY_SCHEMES: Json = {
     "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -76,22 +80,22 @@ def document(app: Flask) -> Json:
 
 
 def described_rules(app: Flask) -> Iterator[tuple[Rule, type]]:
-    """Return every route with the resource behind it."""
+    """Return every route of ours with the resource behind it; views without a contract have nothing to describe."""
     for rule in app.url_map.iter_rules():
-        view: Any = app.view_functions[rule.endpoint]
-        yield rule, view.view_class
+        resource = getattr(app.view_functions[rule.endpoint], "view_class", None)
+        if resource is not None and issubclass(resource, Resource):
+            yield rule, resource
 
 
 def path_of(rule: Rule) -> tuple[str, list[Json]]:
     """Return a rule's path as OpenAPI writes it, and its parameters."""
-    path, parameters = "", []
-    for is_parameter, text in rule._trace:
-        if is_parameter:
-            number = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
-            schema = number if text.endswith("id") else TEXT
-            parameters.append({"name": text, "in": "path", "required": True, "schema": schema})
-        path += f"{{{text}}}" if is_parameter else text.lstrip("|")
-    return path, parameters
+    parameters = []
+    for converter, name in PATH_PARAMETER.findall(rule.rule):
+        number = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+        parameters.append(
+            {"name": name, "in": "path", "required": True, "schema": number if converter == "id" else TEXT}
+        )
+    return PATH_PARAMETER.sub(r"{\2}", rule.rule), parameters
 
 
 class _Operation:
