@@ -214,7 +214,7 @@ def test_a_service_that_fails_is_left_alone_until_it_may_have_recovered(server: 
         with pytest.raises(OutgoingError, match="not JSON"):
             call()
     server.behave = answers_json([1])
-    with pytest.raises(OutgoingError, match="left alone"):
+    with pytest.raises(OutgoingError, match="circuit breaker is open"):
         call()
     assert len(server.requests) == http_client.FAILURES
     service._breaker.reset_timeout = 0

@@ -14,7 +14,9 @@ from aiosmtpd.controller import Controller
 
 
 class Inbox:
-    """A server that keeps what it is sent; ``replies`` are given to a command instead of taking it."""
+    """A server that keeps what it is sent, after ``delay`` seconds; ``replies`` are given to a command instead."""
+
+    delay = 0.0
 
     def __init__(self, **replies: str) -> None:
         self.replies = replies
@@ -25,6 +27,7 @@ class Inbox:
     async def handle_MAIL(  # noqa: N802
         self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
     ) -> str:
+        await asyncio.sleep(self.delay)
         envelope.mail_from = address
         return self.replies.get("MAIL", "250 OK")
 

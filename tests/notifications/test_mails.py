@@ -244,7 +244,7 @@ def test_a_mail_waits_for_a_server_that_is_away_and_is_sent_once_it_is_back(
         assert len(told(member)) == 1
         assert "mail" in client.get("/health/ready").get_json()["degraded"]
     inbox = Inbox()
-    mail.SERVER.close()  # as after the time for which it is left alone
+    mail.SERVER.close()  # as after RESET_TIMEOUT
     with serving(inbox) as url:
         set_server(url)
         later = clock.now() + BEYOND
@@ -273,6 +273,26 @@ def test_a_server_that_hangs_takes_the_time_of_one_mail_and_not_of_all(
         work()
     assert len(tried) == 1
     assert [(job.status, job.attempts) for job in mail_jobs(app)] == [("queued", 1)] * 3
+
+
+def test_a_server_that_is_slow_takes_the_time_of_one_mail_and_the_others_wait_for_later(
+    app: Flask,
+    bank: CheckedClient,
+    member: CheckedClient,
+    set_server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    work: Work,
+) -> None:
+    monkeypatch.setattr(mail, "SLOW", 0.2)
+    inbox = Inbox()
+    inbox.delay = 0.5
+    with serving(inbox) as url:
+        set_server(url)
+        for amount in (5, 6, 7):
+            deposit(bank, member.user_id, amount)
+        work()
+    assert len(inbox.mails) == 1
+    assert sorted(job.status for job in mail_jobs(app)) == ["queued", "queued", "succeeded"]
 
 
 def test_a_server_that_stays_away_lets_the_job_fail_with_a_reason_at_last(

@@ -2,7 +2,7 @@
 
 A call has a limit on its time and on the size of its answer, is repeated after failures that pass quickly, follows no
 redirect, decompresses nothing, and reads no proxies or passwords from the environment. A service that has failed
-several times is left alone for a while, and only so many calls of one are under way at once.
+several times is not called for a while (a circuit breaker), and only so many calls of one are under way at once.
 """
 
 import json
@@ -31,7 +31,7 @@ T = TypeVar("T")
 CONNECT_SECONDS = 1.0
 MOST_BYTES = 1_048_576
 CHUNK_SIZE = 65_536  # bytes that are read at once
-FAILURES = 3  # in a row, after which a service is left alone
+FAILURES = 3  # in a row, after which the circuit breaker trips
 RESET_TIMEOUT = 10  # seconds, after which one call tries again
 REASON_LENGTH = 300
 HEADERS = {"User-Agent": "Agora", "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -106,7 +106,7 @@ class Service:
             with self._breaker.calling():  # Unlike call(), it keeps nobody else waiting meanwhile.
                 return _result(future, work, self._seconds)
         except CircuitBreakerError:
-            raise OutgoingError(f"{self._name}: left alone, it has failed lately.") from None
+            raise OutgoingError(f"{self._name}: the circuit breaker is open, it has failed lately.") from None
         except TimeoutError:
             raise OutgoingError(f"{self._name}: no answer within {self._seconds} seconds.") from None
         finally:

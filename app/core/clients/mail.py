@@ -7,6 +7,7 @@ raises MailPutOff, one that refuses this mail for good raises MailRefused (RFC 5
 import logging
 import smtplib
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 TIMEOUT = 10.0  # seconds that each step of connecting may take
 PATIENCE = 60.0  # seconds for each step thereafter: who hangs up on a server that is still checking sends twice
 PERMANENT = 500  # the least of the replies that mean "never"
+SLOW = 5.0  # seconds; a server that takes longer for a mail counts as away for the next ones
 RESET_TIMEOUT = 30  # seconds for which a process does not try a server that has kept it waiting
 
 
@@ -79,9 +81,12 @@ def send(mail: Mail) -> None:
         return
     try:
         with SERVER.calling():
+            began = time.monotonic()
             _deliver(message, url, mail.to)
+        if time.monotonic() - began > SLOW:
+            SERVER.open()
     except CircuitBreakerError:
-        raise MailPutOff("The mail server is left alone: it has not answered lately.") from None
+        raise MailPutOff("The circuit breaker is open: the mail server has kept others waiting lately.") from None
     except smtplib.SMTPRecipientsRefused as refusal:
         code, words = refusal.recipients[mail.to]
         raise _refused(code, words) from None
