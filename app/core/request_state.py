@@ -58,11 +58,11 @@ def request_id() -> str | None:
 
 def _begin() -> None:
     """Begin anew where a test sends several requests in one application context, which Flask lets them share."""
-    connection = request_state().connection if "request_state" in g else None
-    g.request_state = RequestState(_sent_or_new_id(), connection=connection)
+    before: RequestState | None = g.get("request_state")
+    g.request_state = RequestState(_sent_or_new_id(), connection=before.connection if before else None)
 
 
 def _sent_or_new_id() -> str:
     """Return the id that the client, or the proxy before us, has sent; else a new one."""
-    sent = request.headers.get("X-Request-ID", "")
+    sent: str = request.environ.get("HTTP_X_REQUEST_ID", "")
     return sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)

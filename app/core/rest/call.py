@@ -23,9 +23,10 @@ class Call(NamedTuple):
     @classmethod
     def of_request(cls, resource: Any, path: dict[str, Any]) -> "Call":
         """Return the call that the request under way asks for."""
-        method, rule = request.method, request.url_rule
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # Once, and not by its proxy five times.
+        method, rule = asked.method, asked.url_rule
         handler = getattr(resource, "get" if method == "HEAD" else method.lower())
-        return cls(handler.contract, resource, handler, path, method, rule.rule if rule else "", request.environ)
+        return cls(handler.contract, resource, handler, path, method, rule.rule if rule else "", asked.environ)
 
     @property
     def takes_idempotency_key(self) -> bool:
