@@ -1,4 +1,9 @@
-"""The unit of work: the only place that commits."""
+"""The unit of work: the only place that commits.
+
+Which way a statement goes: what gives or changes entities, or must see what was changed on one and is not flushed yet,
+goes through ``db.session``. What gives or takes rows alone may go by ``execute``, past the session, which costs half as
+much again. Both work on the one connection of the request, and so in its one transaction.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -149,7 +149,7 @@ def _connected(url: SplitResult) -> smtplib.SMTP:
 
 
 def _refused(code: int, words: bytes | str) -> Exception:
-    """Tell a refusal for good from one for now. The server's words may quote the address: they go to the log alone."""
+    """Return the error of a refusal, for good or for now. The server's words may quote the address: the log has them."""
     log.warning("The mail server answers %d %r", code, words)
     if code >= PERMANENT:
         return MailRefused(f"The mail server has refused the mail for good (reply {code}).")

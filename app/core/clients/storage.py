@@ -70,7 +70,7 @@ def _made(app: Flask) -> Store:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Tell of a store that is away, or that refuses us, as a 503. Raises NotFound for bytes that are not there."""
+    """Raise ServiceUnavailable for a store that is away or refuses. Raises NotFound for bytes that are not there."""
     try:
         yield
     except FileNotFoundError:

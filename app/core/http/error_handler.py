@@ -92,7 +92,7 @@ def as_unavailable(error: Exception) -> ServiceUnavailable | None:
 
 
 def broken_constraint(error: sql.IntegrityError) -> Conflict:
-    """Tell in the field's words what a constraint's ``info`` says about its violation; without one, a 409."""
+    """Return what a constraint's ``info`` says about its violation; without one, a 409 in general words."""
     declared = constraints.declared_error(error)
     if declared is None:
         log.warning("A constraint without words of its own was broken", exc_info=error)

@@ -153,7 +153,7 @@ def _keeping(_dialect: str) -> ReturningInsert[int]:
 
 @contextmanager
 def _waiting_for_the_key() -> Iterator[None]:
-    """Tell a request that another one with its key is under way, so that it is sent again with the same key.
+    """Refuse a request while another one with its key is under way; it may be sent again with the same key.
 
     Who waits in vain for anything else is told 503. On SQLite that is everyone, since whoever writes is waited for.
     """
