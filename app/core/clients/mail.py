@@ -149,7 +149,7 @@ def _connected(url: SplitResult) -> smtplib.SMTP:
 
 
 def _refused(code: int, words: bytes | str) -> Exception:
-    """Return the error of a refusal, for good or for now. The server's words may quote the address: the log has them."""
+    """Return the error of a refusal, for good or for now. The server's words may quote the address."""
     log.warning("The mail server answers %d %r", code, words)
     if code >= PERMANENT:
         return MailRefused(f"The mail server has refused the mail for good (reply {code}).")
