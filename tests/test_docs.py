@@ -99,7 +99,7 @@ def test_every_target_of_make_that_is_named_is_there(page: Path) -> None:
 @each_page
 def test_every_command_of_flask_that_is_named_is_there(app: Flask, page: Path) -> None:
     for code in code_of(page):
-        for words in re.findall(r"\bflask(?: --app wsgi)?((?: [a-z][a-z-]+)+)", code):
+        for words in re.findall(r"(?<!from )\bflask(?: --app wsgi)?((?: [a-z][a-z-]+)+)", code):
             resolve(app, words.split())
 
 
