@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from app.auth import service as auth
+from app.auth import sessions
 from app.core.background.dispatcher import MAIL_QUEUE
 from app.core.background.events import Subscription
 from app.core.hooks import Wiring
@@ -38,7 +38,7 @@ def purge(_run: Run) -> dict[str, int]:
     """Erase what has expired."""
     return {
         "idempotency_keys": unit_of_work(idempotency.purge),
-        "sessions": unit_of_work(auth.purge_sessions),
+        "sessions": unit_of_work(sessions.purge_sessions),
         "jobs": unit_of_work(jobs.purge),
         "files": files.sweep() + jobs.sweep(),
         "folders": sweep_folders(),
@@ -76,7 +76,7 @@ HOOKS: Sequence[Wiring] = (
         erase_posts,
         erase_todos,
         jobs.erase_jobs,
-        auth.erase_sessions,
+        sessions.erase_sessions,
     ),
     files.picture_uploaded.calls(thumbnails.ask_for_thumbnail),
     files.file_deleting.calls(imports.refuse_while_importing, products.keep_picture),

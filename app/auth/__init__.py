@@ -6,7 +6,7 @@ session was begun or refreshed for the last time.
 
 from flask import Flask
 
-from app.auth import service, tokens
+from app.auth import authentication, tokens
 from app.core import caller
 from app.extensions import jwt
 from app.users import passwords
@@ -16,6 +16,6 @@ def init_app(app: Flask) -> None:
     """Authenticate callers by their access tokens."""
     app.config.from_mapping(tokens.SETTINGS)
     jwt.init_app(app)
-    caller.init_app(app, service)
+    caller.init_app(app, authentication)
     with app.app_context():
         passwords.warm_up()

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import request
 
-from app.auth import service
+from app.auth import service, sessions
 from app.auth.models import Session
 from app.auth.schemas import (
     CredentialsSchema,
@@ -64,7 +64,7 @@ class Logout(Resource):
     @endpoint(permission=Access.SIGNED_IN, response=MessageSchema)
     def post(self, caller: Caller) -> Any:
         """Sign out: the tokens of this session are dead at once."""
-        service.sign_out(caller)
+        sessions.sign_out(caller)
         return {"message": "Logged out successfully"}
 
 
@@ -83,12 +83,12 @@ class SessionList(Resource):
     @endpoint(permission="session:read", listing=SESSIONS)
     def get(self, caller: Caller) -> Any:
         """List your sessions: where you are signed in."""
-        return service.list_sessions(caller)
+        return sessions.list_sessions(caller)
 
     @endpoint(permission="session:write", status=204)
     def delete(self, caller: Caller) -> None:
         """End all your other sessions."""
-        service.end_other_sessions(caller)
+        sessions.end_other_sessions(caller)
 
 
 class SessionItem(Resource):
@@ -97,7 +97,7 @@ class SessionItem(Resource):
     @endpoint(permission="session:write", status=204, errors=(NotFound,))
     def delete(self, caller: Caller, session_id: int) -> None:
         """End one of your sessions."""
-        service.end_session(caller, session_id)
+        sessions.end_session(caller, session_id)
 
 
 class Permissions(Resource):

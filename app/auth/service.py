@@ -7,17 +7,16 @@ from uuid import uuid4
 
 from flask import current_app
 from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth import tokens
+from app.auth.authentication import LIVE_SESSION_TO_REFRESH, session_of
 from app.auth.models import AGENT_LENGTH, RefreshToken, Session
 from app.core import clock
-from app.core.caller import Caller, Credentials
-from app.core.db.base import Query, Record
+from app.core.caller import Caller
+from app.core.db.base import Record
 from app.core.db.prepared import prepared
-from app.core.errors import NotFound, Unauthorized
-from app.core.permissions import ROLES
-from app.core.unit_of_work import execute, insert_on_conflict, is_writing, rows_of
+from app.core.errors import Unauthorized
+from app.core.unit_of_work import execute, insert_on_conflict
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
@@ -25,48 +24,6 @@ from app.users.service import SHOWN
 
 # A spent refresh token still works for this long: two tabs of a browser may refresh at the same moment.
 OVERLAP = timedelta(seconds=10)
-
-
-# The session of a token's claims, if it is alive, and its user; built once, since every request asks for it.
-LIVE_SESSION = prepared(
-    select(*SHOWN)
-    .select_from(Session)
-    .join(User, User.id == Session.user_id)
-    .where(
-        Session.id == bindparam("session_id"),
-        Session.user_id == bindparam("user_id"),
-        Session.expires_at > bindparam("now"),
-        User.is_active,
-    )
-)
-# Inside a unit of work the member is held, so that nobody is deleted while writing.
-LIVE_SESSION_SHARED = prepared(LIVE_SESSION.with_for_update(read=True, key_share=True, of=User))
-LIVE_SESSION_FOR_UPDATE = prepared(LIVE_SESSION.with_for_update(of=User))
-LIVE_SESSION_TO_REFRESH = LIVE_SESSION.with_only_columns(Session).with_for_update(of=Session)
-
-
-def verify(token: str) -> Credentials:
-    """Return what an access token says. Raises Unauthorized unless it is whole, alive and ours."""
-    claims = tokens.read_token(token, audience=tokens.ACCESS)
-    return Credentials(claims.user_id, claims.session_id)
-
-
-def identify(credentials: Credentials, *, for_update: bool) -> Caller:
-    """Return the caller of a token: one statement for session, user and role. Raises Unauthorized.
-
-    ``for_update``: the caller's own row is about to be changed; a lock that is strengthened later invites deadlocks.
-    """
-    query = LIVE_SESSION
-    if is_writing():
-        query = LIVE_SESSION_FOR_UPDATE if for_update else LIVE_SESSION_SHARED
-    row = execute(query, _values(credentials)).one_or_none()
-    if row is None:
-        raise Unauthorized("The session has ended.", code="session_ended")
-    return Caller(row.id, row.name, row.role, ROLES[row.role], credentials.session_id, row)
-
-
-def _values(of: Credentials | tokens.Claims) -> dict[str, Any]:
-    return {"session_id": of.session_id, "user_id": of.user_id, "now": clock.now()}
 
 
 def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str, Any]:
@@ -116,7 +73,7 @@ def refresh(token: str) -> dict[str, Any]:
     from its owner: the whole session ends (RFC 9700, section 4.14.2). Raises Unauthorized.
     """
     claims = tokens.read_token(token, audience=tokens.REFRESH)
-    session: Session | None = db.session.scalars(LIVE_SESSION_TO_REFRESH, _values(claims)).one_or_none()
+    session: Session | None = db.session.scalars(LIVE_SESSION_TO_REFRESH, session_of(claims)).one_or_none()
     issued = db.session.get(RefreshToken, claims.jti) if session else None
     if session is None or issued is None:
         raise Unauthorized("The session has ended.", code="session_ended")
@@ -153,11 +110,6 @@ def get_account(user_id: int) -> Record:
     return execute(ACCOUNT, {"user_id": user_id}).one()
 
 
-def sign_out(caller: Caller) -> None:
-    """End the session that asks: its tokens are dead at once."""
-    db.session.execute(delete(Session).where(Session.id == caller.session_id))
-
-
 def _held_account(user_id: int) -> Record:
     """Return the account of a member who is signing in, held until then. Raises Unauthorized for a disabled one."""
     query = select(*SHOWN).where(User.id == user_id, User.is_active).with_for_update(read=True, key_share=True)
@@ -165,38 +117,3 @@ def _held_account(user_id: int) -> Record:
     if user is None:
         raise Unauthorized("Invalid credentials", code="invalid_credentials")
     return user
-
-
-def list_sessions(caller: Caller) -> Query:
-    """Return the query of the caller's live sessions."""
-    shown: tuple[InstrumentedAttribute[Any], ...] = (
-        Session.id,
-        Session.created_at,
-        Session.last_used_at,
-        Session.address,
-        Session.agent,
-    )
-    return select(*shown, (Session.id == caller.session_id).label("current")).where(
-        Session.user_id == caller.member_id, Session.expires_at > clock.now()
-    )
-
-
-def end_session(caller: Caller, session_id: int) -> None:
-    """End one of the caller's sessions: its tokens are dead at once. Raises NotFound."""
-    if not rows_of(delete(Session).where(Session.id == session_id, Session.user_id == caller.member_id)):
-        raise NotFound
-
-
-def end_other_sessions(caller: Caller) -> None:
-    """End all of the caller's sessions but the one that asks."""
-    db.session.execute(delete(Session).where(Session.user_id == caller.member_id, Session.id != caller.session_id))
-
-
-def purge_sessions() -> int:
-    """Erase the sessions that have expired, and return their number."""
-    return rows_of(delete(Session).where(Session.expires_at <= clock.now()))
-
-
-def erase_sessions(user: User) -> None:
-    """End every session of a member who is being deleted."""
-    db.session.execute(delete(Session).where(Session.user_id == user.id))
