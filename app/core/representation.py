@@ -12,13 +12,15 @@ from marshmallow import fields
 from sqlalchemy import Row
 
 from app.core.caller import Caller
-from app.core.schema import Schema, instance
+from app.core.request_state import request_state
+from app.core.schema import Schema, UrlPath, instance
 
 
 def dump_all(schema: type[Schema], items: Sequence[Any], caller: Caller) -> list[dict[str, Any]]:
     """Return the representations of ``items``, all of one kind, that ``caller`` sees."""
     if items and isinstance(items[0], Row) and not schema.private and not _nested(schema):
-        return list(map(_row_reader(schema, items[0]._fields), items))
+        shown = list(map(_row_reader(schema, items[0]._fields), items))
+        return [_below(prefix, schema, item) for item in shown] if (prefix := request_state().prefix) else shown
     return [dump(schema, item, caller) for item in items]
 
 
@@ -32,7 +34,12 @@ def dump(schema: type[Schema], item: Any, caller: Caller) -> dict[str, Any]:
     for name, nested in _nested(schema):
         if values.get(name) is not None:
             values[name] = dump(nested, values[name], caller)
-    return values
+    return _below(prefix, schema, values) if (prefix := request_state().prefix) else values
+
+
+def _below(prefix: str, schema: type[Schema], values: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with its paths as a client has to ask for them, which reaches the service by a prefix."""
+    return values | {name: prefix + values[name] for name in _paths(schema) if values.get(name)}
 
 
 @cache
@@ -60,6 +67,11 @@ def _naming(names: tuple[str, ...], get: Callable[[Any], Any]) -> Callable[[Any]
     if len(names) == 1:
         return lambda item: {names[0]: get(item)}
     return lambda item: dict(zip(names, get(item), strict=True))
+
+
+@cache
+def _paths(schema: type[Schema]) -> tuple[str, ...]:
+    return tuple(name for name, field in instance(schema).fields.items() if isinstance(field, UrlPath))
 
 
 @cache

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import quote
 
 from flask import Flask, g, has_app_context, has_request_context, request
 from sqlalchemy import Connection
@@ -27,6 +28,7 @@ class RequestState:
     ``is_dry_run``: the response is as that of a write, of which no trace is left.
     ``connection``: the database connection that is worked on; None until the first statement.
     ``after_commit``: what is done when the unit of work under way has committed; None outside of one.
+    ``prefix``: the path below which a proxy shows this service, percent-encoded; empty where it is the root.
     """
 
     request_id: str | None = None
@@ -35,6 +37,7 @@ class RequestState:
     is_dry_run: bool = False
     connection: Connection | None = None
     after_commit: list[Callable[[], None]] | None = None
+    prefix: str = ""
 
 
 def init_app(app: Flask) -> None:
@@ -47,7 +50,7 @@ def request_state() -> RequestState:
     try:
         return cast(RequestState, g.request_state)
     except AttributeError:
-        state = g.request_state = RequestState(_sent_or_new_id() if has_request_context() else None)
+        state = g.request_state = _of_request() if has_request_context() else RequestState()
         return state
 
 
@@ -59,10 +62,13 @@ def request_id() -> str | None:
 def _begin() -> None:
     """Begin anew where a test sends several requests in one application context, which Flask lets them share."""
     before: RequestState | None = g.get("request_state")
-    g.request_state = RequestState(_sent_or_new_id(), connection=before.connection if before else None)
+    state = g.request_state = _of_request()
+    state.connection = before.connection if before else None
 
 
-def _sent_or_new_id() -> str:
-    """Return the id that the client, or the proxy before us, has sent; else a new one."""
-    sent: str = request.environ.get("HTTP_X_REQUEST_ID", "")
-    return sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+def _of_request() -> RequestState:
+    """Return the state of a request that begins; its id is the client's, or of the proxy before us, if one was sent."""
+    environ = request.environ
+    sent: str = environ.get("HTTP_X_REQUEST_ID", "")
+    prefix = quote("/" + request.root_path.strip("/")) if environ.get("SCRIPT_NAME") else ""
+    return RequestState(sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16), prefix=prefix)

@@ -15,6 +15,7 @@ from app.core.caller import Caller
 from app.core.errors import ValidationFailed
 
 MAX_ID = 2**63 - 1
+URL_LENGTH = 1_000
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 # RFC 3339, section 5.6; the hours of an offset are those of a day, and its minutes those of an hour.
 RFC_3339 = re.compile(
@@ -62,6 +63,14 @@ class Text(FromText, fields.String):
         if self.least and not value.strip():
             raise ValidationError(self.blank)
         return value
+
+
+class UrlPath(Text):
+    """The path of something of this service, shown below the prefix by which the client reaches the service."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"format": "uri-reference", **kwargs.pop("metadata", {})}
+        super().__init__(1, URL_LENGTH, dump_only=True, metadata=metadata, **kwargs)
 
 
 class Integer(FromText, fields.Integer):

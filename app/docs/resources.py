@@ -1,5 +1,6 @@
 """The entry points, the OpenAPI document, and the page that shows it."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,24 @@ from app.core.caller import Caller
 from app.core.errors import NotFound
 from app.core.http.responses import json_response
 from app.core.permissions import Access
+from app.core.request_state import request_state
 from app.core.rest import openapi
+from app.core.rest.contract import API
 from app.core.rest.endpoint import endpoint
 from app.core.rest.resource import Resource
 from app.core.schema import Schema, Text
 
 PAGE = Path(__file__).parent / "page"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
+NAMED = {
+    "documentation": "Docs",
+    "openapi": "OpenApiDocument",
+    "health": "Health",
+    "readiness": "Readiness",
+    "sign_up": "UserList",
+    "sign_in": "Login",
+    "me": "Me",
+}
 ASSETS = {
     "docs.html": PAGE,
     "docs.css": PAGE,
@@ -47,23 +59,17 @@ class Root(Resource):
     @endpoint(permission=Access.ANONYMOUS, response=EntryPointsSchema)
     def get(self, _caller: Caller) -> Any:
         """List the entry points."""
-        paths = {
-            "documentation": "/docs",
-            "openapi": "/openapi.json",
-            "health": "/health",
-            "readiness": "/health/ready",
-            "sign_up": "/api/v1/users",
-            "sign_in": "/auth/login",
-            "me": "/auth/me",
-            "posts": "/api/v1/posts",
-            "todos": "/api/v1/todos",
-            "files": "/api/v1/files",
-            "products": "/api/v1/products",
-            "orders": "/api/v1/orders",
-            "wallet": "/api/v1/wallet",
-            "transfers": "/api/v1/transfers",
-        }
-        return {"name": "Agora", "entry_points": paths}
+        prefix = request_state().prefix
+        return {"name": "Agora", "entry_points": {name: prefix + path for name, path in _entry_points()}}
+
+
+def _entry_points() -> Iterator[tuple[str, str]]:
+    """Yield the paths that are in NAMED, and what can be read below /api/v1 without an id, by the words of its URL."""
+    for name, resource in NAMED.items():
+        yield name, next(current_app.url_map.iter_rules(resource)).rule
+    for rule, _ in openapi.described_rules(current_app):
+        if rule.rule.startswith(API) and "GET" in (rule.methods or ()) and not rule.arguments:
+            yield rule.rule.removeprefix(API).replace("/", "_"), rule.rule
 
 
 class OpenApiDocument(Resource):
@@ -72,8 +78,8 @@ class OpenApiDocument(Resource):
     @endpoint(permission=Access.ANONYMOUS, media_type="application/json")
     def get(self, _caller: Caller) -> Response:
         """Read this document: OpenAPI 3.1, made from the code."""
-        response = json_response(_document())
-        response.headers["Cache-Control"] = "public, max-age=60"
+        response = json_response({**_document(), "servers": [{"url": request_state().prefix or "/"}]})
+        response.headers["Cache-Control"] = "private" if request_state().prefix else "public, max-age=60"
         return response
 
 
@@ -88,7 +94,12 @@ class Docs(Resource):
     @endpoint(permission=Access.ANONYMOUS, media_type="text/html")
     def get(self, _caller: Caller) -> Response:
         """Show the documentation as a page."""
-        return _asset("docs.html")
+        response = _asset("docs.html")
+        if prefix := request_state().prefix:
+            response.direct_passthrough = False
+            response.set_data(response.get_data(as_text=True).replace('="/', f'="{prefix}/'))
+            response.headers["Cache-Control"] = "private"
+        return response
 
 
 class DocsAsset(Resource):

@@ -1,11 +1,10 @@
 """What goes out of files."""
 
 from app.core.http.multipart import NAME_LENGTH
-from app.core.schema import Id, Integer, Schema, Text, Timestamp
+from app.core.schema import Id, Integer, Schema, Text, Timestamp, UrlPath
 from app.files.models import DIGEST_LENGTH, TYPE_LENGTH
 
 MAX_SIZE = 2**53 - 1
-URL_LENGTH = 100
 
 
 class FileSchema(Schema):
@@ -17,11 +16,8 @@ class FileSchema(Schema):
     size = Integer(1, MAX_SIZE, dump_only=True, metadata={"description": "Bytes."})
     sha256 = Text(DIGEST_LENGTH, DIGEST_LENGTH, dump_only=True)
     created_at = Timestamp(dump_only=True)
-    url = Text(1, URL_LENGTH, dump_only=True, metadata={"description": "Where the bytes are."})
-    thumbnail_url = Text(
-        1,
-        URL_LENGTH,
-        dump_only=True,
+    url = UrlPath(metadata={"description": "Where the bytes are."})
+    thumbnail_url = UrlPath(
         allow_none=True,
         metadata={
             "description": "A picture of at most 320 by 320 pixels; `null` until it is made, or if it cannot be."

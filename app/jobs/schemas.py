@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from app.core.schema import MAX_ID, Choice, Id, Integer, Schema, Text, Timestamp
+from app.core.schema import MAX_ID, Choice, Id, Integer, Schema, Text, Timestamp, UrlPath
 from app.jobs.models import MESSAGE_LENGTH, STATUS
 
 
@@ -30,9 +30,7 @@ class JobSchema(Schema):
     result = fields.Dict(
         dump_only=True, allow_none=True, metadata={"description": "What has come of it; `null` until then."}
     )
-    result_url = Text(
-        1, 200, dump_only=True, allow_none=True, metadata={"description": "Where its file is; kept for 7 days."}
-    )
+    result_url = UrlPath(allow_none=True, metadata={"description": "Where its file is; kept for 7 days."})
     error = fields.Nested(JobErrorSchema, dump_only=True, allow_none=True)
     created_at = Timestamp(dump_only=True)
     started_at = Timestamp(dump_only=True, allow_none=True)

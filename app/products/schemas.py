@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 from marshmallow import fields
 
 from app.core.caller import Caller
-from app.core.schema import Boolean, Id, Integer, Schema, Text, Timestamp
-from app.files.schemas import URL_LENGTH
+from app.core.schema import Boolean, Id, Integer, Schema, Text, Timestamp, UrlPath
 from app.products.models import DESCRIPTION_LENGTH, MAX_PRICE, MAX_STOCK, NAME_LENGTH
 from app.rates.schemas import PriceSchema
 from app.users.models import NAME_LENGTH as SELLER_LENGTH
@@ -25,7 +24,7 @@ class ProductSchema(Schema):
     stock = Integer(0, MAX_STOCK, required=True, metadata={"description": "Pieces at hand."})
     is_active = Boolean(load_default=True, metadata={"description": "Whether it can be ordered."})
     image_id = Id(load_default=None, allow_none=True, metadata={"description": "A picture that the seller uploaded."})
-    image_url = Text(1, URL_LENGTH, dump_only=True, allow_none=True)
+    image_url = UrlPath(allow_none=True)
     created_at = Timestamp(dump_only=True)
     updated_at = Timestamp(dump_only=True)
     price_in = fields.Nested(

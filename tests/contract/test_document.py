@@ -85,7 +85,10 @@ def test_the_page_shows_the_document_from_the_services_own_files(client: Checked
     assert "://" not in page.text
 
 
-def test_the_root_lists_entry_points_that_exist(client: CheckedClient) -> None:
+def test_the_root_lists_every_collection_and_entry_points_that_exist(client: CheckedClient) -> None:
     points = client.get("/").get_json()["entry_points"]
     for url in points.values():
         assert client.options(url).headers["Allow"]
+    collections = {r.rule for r in ROUTES if r.method == "GET" and r.rule.startswith("/api/v1/") and "<" not in r.rule}
+    assert collections <= set(points.values())
+    assert points["wallet_entries"] == "/api/v1/wallet/entries"

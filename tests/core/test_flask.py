@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import flask_restful  # noqa: TID251 - as somebody who extends Agora does
 import pytest
-from flask import Blueprint, Flask, Response, g, request, session, url_for
+from flask import Blueprint, Flask, Response, g, jsonify, request, session, url_for
 from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -69,6 +71,11 @@ def as_dict() -> Json:
     return {"seen_by_the_app": g.seen, "request_id": request_state().request_id}
 
 
+@SHOP.get("/prices")
+def prices() -> Response:
+    return jsonify({"price": Decimal("1.50"), 7: "seven", "at": datetime(2026, 1, 2, tzinfo=UTC)})
+
+
 @SHOP.get("/missing")
 def missing() -> str:
     raise KeyError
@@ -124,6 +131,15 @@ def extended(request: pytest.FixtureRequest, app: Flask, database_url: str) -> I
     extend(extended_app)
     yield extended_app.test_client()
     dispose(extended_app)
+
+
+def test_a_foreign_view_and_an_error_are_written_by_the_same_json_encoder_as_ours(extended: FlaskClient) -> None:
+    foreign = extended.get("/shop/prices")
+    assert foreign.data == b'{"price":"1.50","7":"seven","at":"2026-01-02T00:00:00Z"}\n'
+    refused, shown = extended.get("/api/v1/none"), extended.get("/health")
+    assert shown.data == b'{"status":"healthy"}\n'
+    assert refused.data.startswith(b'{"error":"Not Found","message":')
+    assert refused.data.endswith(b"}\n")
 
 
 def test_before_and_after_a_request_run_in_a_foreign_blueprint_and_app(extended: FlaskClient) -> None:

@@ -14,6 +14,8 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import get_host
 
+from app.core.http.json_provider import OrjsonProvider
+
 is_asynchronous = lru_cache(1024)(iscoroutinefunction)
 
 
@@ -38,6 +40,7 @@ class LazySessions(SecureCookieSessionInterface):
 class Application(Flask):
     """A Flask app in all but how soon it knows that there is nothing to do."""
 
+    json_provider_class = OrjsonProvider
     session_interface = LazySessions()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:

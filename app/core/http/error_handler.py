@@ -9,7 +9,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 from sqlalchemy import exc as sql
 from werkzeug.exceptions import HTTPException
 
@@ -25,6 +25,7 @@ from app.core.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from app.core.http.responses import json_response
 from app.core.request_state import request_id
 
 log = logging.getLogger(__name__)
@@ -115,10 +116,7 @@ def error_response(exception: Exception) -> Response:
     error = _translated(exception)
     body = _shape(error)
     mimetype = PROBLEM if "type" in body else "application/json"
-    response: Response = current_app.response_class(
-        current_app.json.dumps(body), status=error.status, headers=error.headers, mimetype=mimetype
-    )
-    return response
+    return json_response(body, error.status, headers=error.headers, media_type=mimetype)
 
 
 def init_app(app: Flask) -> None:

@@ -7,6 +7,9 @@ import orjson
 from flask import Response
 from werkzeug.datastructures import Headers
 
+from app.core.http.json_provider import encode
+from app.core.request_state import request_state
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -32,15 +35,16 @@ class JsonResponse(Response):
         return () if bare else cast(Iterable[bytes], self.response)
 
 
-def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
-    """Make a JSON answer: UTF-8, moments as RFC 3339 with ``Z``."""
-    body = orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
-    return JsonResponse(body, status, headers, content_type="application/json")
+def json_response(
+    value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None, media_type: str = "application/json"
+) -> Response:
+    """Make a JSON answer. Raises TypeError for what JSON cannot say."""
+    return JsonResponse(encode(value), status, headers, content_type=media_type)
 
 
 def shown_response(shown: Mapping[str, Any], status: int, *, location: str | None) -> Response:
     """Make the answer that shows a resource; ``location`` is where it is, with its fields in braces."""
-    headers = {"Location": location.format(**shown)} if location else {}
+    headers = {"Location": request_state().prefix + location.format(**shown)} if location else {}
     if status == ACCEPTED:
         headers["Retry-After"] = LOOK_AGAIN
     return json_response(shown, status, headers=headers)
@@ -49,7 +53,7 @@ def shown_response(shown: Mapping[str, Any], status: int, *, location: str | Non
 def without_ids(response: Response) -> Response:
     """Take from the answer of a dry run what is not there: the id, the URL and the tag of what would be made."""
     if response.status_code in (CREATED, ACCEPTED):
-        response.set_data(orjson.dumps({**orjson.loads(response.get_data()), "id": None}) + b"\n")
+        response.set_data(encode({**orjson.loads(response.get_data()), "id": None}))
     for name in ("Location", "ETag"):
         response.headers.pop(name, None)
     return response

@@ -17,6 +17,7 @@ from app.core.errors import ValidationFailed
 from app.core.lists import counting, cursor, search
 from app.core.lists.listing import Listing
 from app.core.representation import dump_all
+from app.core.request_state import request_state
 from app.core.unit_of_work import execute
 
 NEWEST_FIRST = ["-created_at"]
@@ -150,9 +151,10 @@ def _link(parameter: str, targets: Mapping[str, Any]) -> str:
     Each relation repeats the query, and a proxy answers 503 for a head that does not fit its buffer, often 4 kB. So the
     first is always there, and the others as long as all are no longer than LINK_SIZE.
     """
+    path = request_state().prefix + request.path
     others = [(name, value) for name, value in request.args.items() if name != parameter]
     links = [
-        f'<{request.path}?{urlencode([*others, (parameter, target)])}>; rel="{relation}"'
+        f'<{path}?{urlencode([*others, (parameter, target)])}>; rel="{relation}"'
         for relation, target in targets.items()
         if target is not None
     ]
