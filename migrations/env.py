@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from click import ClickException, echo
 from flask import current_app
 from psycopg2.extensions import get_wait_callback, set_wait_callback
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, False_, True_, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.core.db import autogenerate, migrations
@@ -32,9 +32,15 @@ def number_revision(_context: MigrationContext, _revision: Any, directives: list
 
 
 def render_item(kind: str, item: Any, _autogen_context: Any) -> str | Literal[False]:
-    """Write our own column types as what they are to the database, so that old migrations need no code of today."""
+    """Write what each database is to read in its own way; False leaves an item to Alembic.
+
+    Our own column types are written as what they are to the database, so that old migrations need no code of today. A
+    default of true or false is a number to SQLite alone, which Alembic would write when it compares with SQLite.
+    """
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "server_default" and isinstance(getattr(item, "arg", None), True_ | False_):
+        return f"sa.{item.arg}()"
     return False
 
 

@@ -15,7 +15,7 @@ from app.core.db import migrations
 from tests.postgres import database_on
 
 MODEL = """
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 from app.core.db.base import NEVER_REUSE_IDS, Searchable, length_check, text_type
 
@@ -31,6 +31,7 @@ class Meeting(Searchable):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     title: Mapped[str] = mapped_column(text_type(80))
     kind: Mapped[str] = mapped_column(text_type(10))
+    is_public: Mapped[bool] = mapped_column(server_default=false())
 """
 ROLE = """
 from app.users.models import User
@@ -104,6 +105,7 @@ def test_a_new_table_comes_with_its_indexes_checks_and_search(empty_url: str, fo
     assert 'op.create_search_index("meetings")' in migration
     assert "sqlite_autoincrement=True" in migration
     assert 'collation="C"' in migration
+    assert "server_default=sa.false()" in migration
     run(empty_url, folder, "upgrade", models=MODEL)
     assert "ix_meetings_user_id_created_at_id" in {i["name"] for i in inspect(engine).get_indexes("meetings")}
     checks = {check["name"] for check in inspect(engine).get_check_constraints("meetings")}
