@@ -11,6 +11,7 @@ from app.core.http import idempotency
 from app.core.unit_of_work import unit_of_work
 from app.files import jobs as thumbnails
 from app.files import service as files
+from app.imports import jobs as import_jobs
 from app.imports import service as imports
 from app.jobs import service as jobs
 from app.jobs.events import JobFinished
@@ -46,7 +47,7 @@ def purge(_run: Run) -> dict[str, int]:
 
 
 KINDS = (
-    JobKind(imports.KIND, imports.perform_import, attempts=5),
+    JobKind(imports.KIND, import_jobs.perform_import, attempts=5),
     JobKind(thumbnails.KIND, thumbnails.make, attempts=10),
     JobKind(REPORT, reports.write_report),
     JobKind("orders.complete", orders.complete_due, every=timedelta(minutes=10)),

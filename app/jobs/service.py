@@ -25,7 +25,7 @@ RUN = "jobs.run"
 REPORT_ALIVE = "jobs.report_alive"
 TURN_SECONDS = 60  # between the turns of two jobs of one member
 RESULTS_KEPT = timedelta(days=7)
-MOST_UNFINISHED = 10  # jobs of one member's asking
+MAX_UNFINISHED = 10  # jobs of one member's asking
 RESULTS = "results"  # the folder of what jobs have made
 WORKER, SCHEDULER = "worker", "scheduler"
 ALIVE = timedelta(seconds=30)  # within which a worker or a scheduler that is well has been seen
@@ -78,11 +78,11 @@ def enqueue(
 def request_job(caller: Caller, kind: str, *, params: Mapping[str, Any]) -> dict[str, Any]:
     """Ask for a job of the caller's own, whose row is locked for it, so that no two requests count the same.
 
-    Raises Conflict (``too_many_jobs``) while MOST_UNFINISHED are queued or running; what is cancelled does not count.
+    Raises Conflict (``too_many_jobs``) while MAX_UNFINISHED are queued or running; what is cancelled does not count.
     """
     own = Job.user_id == caller.member_id, Job.status.in_((QUEUED, RUNNING)), Job.cancel_requested.is_(False)
-    if (db.session.scalar(select(func.count()).where(*own)) or 0) >= MOST_UNFINISHED:
-        message = f"You have {MOST_UNFINISHED} jobs that are not finished. Wait for one, or cancel it."
+    if (db.session.scalar(select(func.count()).where(*own)) or 0) >= MAX_UNFINISHED:
+        message = f"You have {MAX_UNFINISHED} jobs that are not finished. Wait for one, or cancel it."
         raise Conflict(message, code="too_many_jobs")
     return enqueue(kind, user_id=caller.member_id, params=params)
 

@@ -17,7 +17,7 @@ from app.core.waiting import record_wait
 from app.server import errors
 from app.server.arrival import Arrival, Limits, RequestReader
 
-LONGEST_STEP = 1.5  # seconds, at most, between two looks at the clock by a process that is not frozen
+MAX_STEP_SECONDS = 1.5  # seconds, at most, between two looks at the clock by a process that is not frozen
 PART_FOR_THREAD = 0.9  # of LOCK_TIMEOUT: who waits behind a lock need not wait for it, too
 LOOK_INTERVAL = 1.0  # seconds between two looks for requests that have not arrived in time
 
@@ -54,7 +54,7 @@ class GracefulWorker(ThreadWorker):  # type: ignore[misc]
     def seconds_awake(self) -> float:
         """Return for how long the process has been awake. The main thread looks once a second; a freeze is more."""
         seconds, until = self.awake
-        return seconds + min(time.monotonic() - until, LONGEST_STEP)
+        return seconds + min(time.monotonic() - until, MAX_STEP_SECONDS)
 
     def notify(self) -> None:
         """Show at least once a second that the process is alive."""

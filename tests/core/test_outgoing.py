@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from app.core.clients import http_client
-from app.core.clients.http_client import MOST_BYTES, Answer, OutgoingError, Service
+from app.core.clients.http_client import MAX_BYTES, Answer, OutgoingError, Service
 from app.core.request_state import request_state
 from tests.hostile import (
     HEAD,
@@ -167,8 +167,8 @@ def test_nobody_at_the_address_has_a_reason() -> None:
 
 
 def test_the_largest_answer_is_taken(server: Hostile) -> None:
-    server.behave = answers(200, b"1" * MOST_BYTES)
-    assert len(ask(Service("Another", at_once=1, seconds=SOON), server.url).body) == MOST_BYTES
+    server.behave = answers(200, b"1" * MAX_BYTES)
+    assert len(ask(Service("Another", at_once=1, seconds=SOON), server.url).body) == MAX_BYTES
 
 
 def test_a_redirect_is_not_followed(server: Hostile, service: Service) -> None:
@@ -178,7 +178,7 @@ def test_a_redirect_is_not_followed(server: Hostile, service: Service) -> None:
 
 
 def test_what_is_compressed_is_not_unpacked(server: Hostile, service: Service) -> None:
-    packed = gzip.compress(b"0" * 100 * MOST_BYTES)
+    packed = gzip.compress(b"0" * 100 * MAX_BYTES)
     server.behave = answers(200, packed, "Content-Encoding: gzip")
     assert ask(Service("Another", at_once=1, seconds=SOON), server.url).body == packed
     assert "Accept-Encoding: identity" in server.requests[0]

@@ -14,7 +14,7 @@ from app.core.caller import Caller
 from app.core.schema import load
 from app.core.unit_of_work import unit_of_work
 from app.files import service as files
-from app.imports import service
+from app.imports import jobs
 from app.jobs import claims, kinds, runner
 from app.jobs.kinds import Run
 from app.products import service as products
@@ -219,7 +219,7 @@ def dies_after(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
 
         monkeypatch.setattr(products, "create_products", dying)
         monkeypatch.setattr(claims, "LEASE", -claims.LEASE)
-        monkeypatch.setattr(service, "BATCH_SIZE", 2)
+        monkeypatch.setattr(jobs, "BATCH_SIZE", 2)
 
     return arm
 
@@ -249,7 +249,7 @@ def test_a_worker_that_comes_back_late_makes_no_row_twice(app: Flask, member: Ch
     late = Run(job["id"], member.user_id, {"kind": "products", "file_id": 1, "mode": "partial"}, 1, None)  # type: ignore[arg-type]
     with app.app_context():
         assert runner.run_next(DEFAULT_QUEUE)
-        writer = service._Writer(late, files.get_content(Caller(member.user_id), 1).sha256, checked=2)
+        writer = jobs._Writer(late, files.get_content(Caller(member.user_id), 1).sha256, checked=2)
         unit_of_work(lambda: writer._write([(2, new_product("Honey")), (3, new_product("Jam"))]))
     assert len(names(member)) == 2
 
@@ -275,14 +275,14 @@ def test_a_member_who_is_deleted_imports_nothing_more(
     app: Flask, as_user: AsUser, member: CheckedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(member, GOOD)
-    real = service._check
+    real = jobs._check
 
     def deleting(run: Run, key: str, **paths: Any) -> tuple[int, int]:
         counted = real(run, key, **paths)
         assert member.delete(f"/api/v1/users/{member.user_id}").status_code == 204
         return counted
 
-    monkeypatch.setattr(service, "_check", deleting)
+    monkeypatch.setattr(jobs, "_check", deleting)
     with app.app_context():
         assert runner.run_next(DEFAULT_QUEUE)
     assert names(as_user()) == []
@@ -321,7 +321,7 @@ def test_of_very_many_bad_rows_the_first_are_listed_and_all_are_counted(
     done = outcome(member, job)
     assert done["result"] == {"rows": rows + 3, "good": 2, "bad": rows + 1, "created": 0}
     told = bad_rows(member, job)
-    assert {int(line) for line, *_ in told[:-1]} == set(range(2, service.MAX_LISTED + 2))
-    assert told[-1] == ["", "", f"{rows + 1 - service.MAX_LISTED:,} more bad rows are not listed."]
+    assert {int(line) for line, *_ in told[:-1]} == set(range(2, jobs.MAX_LISTED + 2))
+    assert told[-1] == ["", "", f"{rows + 1 - jobs.MAX_LISTED:,} more bad rows are not listed."]
     assert len(member.get(done["result_url"]).data) < 200_000
-    assert len(loaded) == service.MAX_LISTED + 2
+    assert len(loaded) == jobs.MAX_LISTED + 2

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 EXTENSION = "agora-subscriptions"
 DELIVER = "outbox.deliver"
-LONGEST_PAUSE = timedelta(hours=1)
+MAX_DELAY = timedelta(hours=1)
 
 
 class StoredEvent(Created):
@@ -85,4 +85,4 @@ def _deliver_next() -> bool:
 
 def pause_after(attempts: int) -> timedelta:
     """Return the pause after so many failed attempts: two seconds at first, at most an hour."""
-    return min(timedelta(seconds=2 ** min(attempts, 12)), LONGEST_PAUSE)
+    return min(timedelta(seconds=2 ** min(attempts, 12)), MAX_DELAY)

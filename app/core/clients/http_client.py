@@ -29,7 +29,7 @@ from app.core.request_state import request_id
 T = TypeVar("T")
 
 CONNECT_SECONDS = 1.0
-MOST_BYTES = 1_048_576
+MAX_BYTES = 1_048_576
 CHUNK_SIZE = 65_536  # bytes that are read at once
 FAILURES = 3  # in a row, after which the circuit breaker trips
 RESET_TIMEOUT = 10  # seconds, after which one call tries again
@@ -206,6 +206,6 @@ def _body(raw: Any) -> bytes:
     body = b""
     while part := raw.read(CHUNK_SIZE, decode_content=False):
         body += part
-        if len(body) > MOST_BYTES:
-            raise OutgoingError(f"The answer is larger than {MOST_BYTES} bytes.")
+        if len(body) > MAX_BYTES:
+            raise OutgoingError(f"The answer is larger than {MAX_BYTES} bytes.")
     return body

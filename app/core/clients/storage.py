@@ -32,7 +32,7 @@ EXTENSION = "agora-storage"
 CHUNK_SIZE = 5 * 1024 * 1024  # bytes that are sent or read at once; S3 takes no smaller part but the last
 BUFFER = 1024 * 1024  # bytes of a file that is read
 KEY_BYTES = 24
-KEYS_AT_ONCE = 1000
+BATCH_SIZE = 1000
 UNCLAIMED = timedelta(days=1)
 CALL_TIMEOUT = timedelta(seconds=8)
 CLIENT: "ClientConfig" = {
@@ -131,7 +131,7 @@ def sweep(folder: str, named: Callable[[list[str]], set[str]]) -> int:
     """
     removed = 0
     with _answering():
-        for found in obstore.list(_store(), prefix=folder, chunk_size=KEYS_AT_ONCE):
+        for found in obstore.list(_store(), prefix=folder, chunk_size=BATCH_SIZE):
             old = [stored["path"] for stored in found if stored["last_modified"] < clock.now() - UNCLAIMED]
             for key in set(old) - named(old):
                 delete(key)

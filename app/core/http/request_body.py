@@ -7,6 +7,7 @@ surrogates (RFC 8259, sections 4 and 8; RFC 7493).
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -84,14 +85,8 @@ def read_body() -> bytes:
     """
     limit: int = current_app.config["MAX_CONTENT_LENGTH"]
     request.max_content_length = limit + 1
-    try:
+    with _reading():
         raw = request.get_data()
-    except RequestTimeout:
-        raise
-    except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
-        if isinstance(error, RequestEntityTooLarge):
-            raise PayloadTooLarge from None
-        raise BadRequest("The body could not be read.") from error
     if len(raw) > limit:
         raise PayloadTooLarge
     if len(raw) < (request.content_length or 0):
@@ -116,13 +111,20 @@ def body_chunks(limit: int) -> Iterator[bytes]:
 
 
 def _next_chunk() -> bytes:
-    try:
+    with _reading():
         return request.stream.read(CHUNK_SIZE)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise PayloadTooLarge or BadRequest for what a server raises while a body comes in; a time limit passes."""
+    try:
+        yield
     except RequestTimeout:
         raise
+    except RequestEntityTooLarge:
+        raise PayloadTooLarge from None
     except Exception as error:  # Whatever the server raises for a transfer that breaks its own rules.
-        if isinstance(error, RequestEntityTooLarge):
-            raise PayloadTooLarge from None
         raise BadRequest("The body could not be read.") from error
 
 
