@@ -120,5 +120,5 @@ def error_response(exception: Exception) -> Response:
 
 
 def init_app(app: Flask) -> None:
-    """Send every exception through this door."""
+    """Answer every exception by error_response()."""
     app.register_error_handler(Exception, error_response)

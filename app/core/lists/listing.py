@@ -78,7 +78,7 @@ class Listing:
             Parameter("page", "The page, counted from 1. One past the end is empty.", PAGE_NUMBER),
             Parameter("per_page", "Items on a page; more than the maximum is served as the maximum.", PAGE_NUMBER),
             Parameter("count", "`none`: do not count; `total` and `pages` are null.", Choice("none")),
-            Parameter("cursor", "Walk by key: empty to begin, then each answer's `next_cursor`.", cursor.FIELD),
+            Parameter("cursor", "Page by key: empty to begin, then each answer's `next_cursor`.", cursor.FIELD),
             Parameter(
                 "sort", "Keys in the order of their weight; `-` turns one around.", CommaSeparated(Choice(*keys), 8)
             ),

@@ -68,15 +68,16 @@ def document(app: Flask) -> Json:
     for name, scheme in SECURITY_SCHEMES.items():
         spec.components.security_scheme(name, scheme)
     components = Components(spec)
-    rooms: dict[str, Json] = {}
+    tags: dict[str, Json] = {}
     for rule, view in described_rules(app):
-        room = view.__module__.rpartition(".")[0]
-        rooms[room] = {"name": room.rpartition(".")[2], "description": sys.modules[room].__doc__}
+        package = view.__module__.rpartition(".")[0]
+        tag = package.rpartition(".")[2]
+        tags[tag] = {"name": tag, "description": sys.modules[package].__doc__}
         methods = sorted(view.methods)  # type: ignore[attr-defined]
-        operations = {m.lower(): _Operation(rule, view, m, components).described(rooms[room]["name"]) for m in methods}
+        operations = {m.lower(): _Operation(rule, view, m, components).described(tag) for m in methods}
         path, parameters = path_of(rule)
         spec.path(path, operations=operations, parameters=parameters)
-    return {**spec.to_dict(), "servers": [{"url": "/"}], "tags": list(rooms.values())}
+    return {**spec.to_dict(), "servers": [{"url": "/"}], "tags": list(tags.values())}
 
 
 def described_rules(app: Flask) -> Iterator[tuple[Rule, type]]:
@@ -110,7 +111,7 @@ class _Operation:
         self.checks_if_match = self.contract.checks_if_match(method, view)
         self.takes_key = self.contract.takes_idempotency_key(method, rule.rule)
 
-    def described(self, room: str) -> Json:
+    def described(self, tag: str) -> Json:
         """Return the operation as OpenAPI writes it."""
         summary, _, description = (self.handler.__doc__ or "").partition("\n")
         lines = [*description.strip().splitlines(), "", self._access()]
@@ -118,7 +119,7 @@ class _Operation:
             "operationId": f"{self.method.lower()}_{self.rule.endpoint}",
             "summary": summary.strip().rstrip("."),
             "description": "\n".join(line.strip() for line in lines),
-            "tags": [room],
+            "tags": [tag],
             "security": SECURITY.get(self.contract.permission, NEEDS_TOKEN),
             "parameters": [*self._query_parameters(), *self._header_parameters()],
             "responses": self._responses(),
