@@ -26,6 +26,8 @@ ROUTES = (
     ("/auth/permissions", auth.Permissions),
     ("/api/v1/users", users.UserList),
     ("/api/v1/users/<id:user_id>", users.UserItem),
+    ("/api/v1/users/<id:user_id>/sessions", auth.UserSessionList),
+    ("/api/v1/users/<id:user_id>/sessions/<id:session_id>", auth.UserSessionItem),
     ("/api/v1/users/<id:user_id>/posts", posts.UserPostList),
     ("/api/v1/posts", posts.PostList),
     ("/api/v1/posts/<id:post_id>", posts.PostItem),

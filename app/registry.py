@@ -29,7 +29,7 @@ from app.rates import jobs as rates
 from app.reports import jobs as reports
 from app.reports.service import REPORT
 from app.todos.service import erase_todos
-from app.users.service import user_deleting
+from app.users.service import user_deleting, user_disabling
 from app.wallet import jobs as wallet
 from app.wallet.events import TransferReceived
 from app.wallet.service import refuse_unless_empty
@@ -77,8 +77,9 @@ HOOKS: Sequence[Wiring] = (
         erase_posts,
         erase_todos,
         jobs.erase_jobs,
-        sessions.erase_sessions,
+        sessions.end_all_of,
     ),
+    user_disabling.calls(sessions.end_all_of),
     files.picture_uploaded.calls(thumbnails.ask_for_thumbnail),
     files.file_deleting.calls(imports.refuse_while_importing, products.keep_picture),
 )

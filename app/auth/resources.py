@@ -20,6 +20,7 @@ from app.core.permissions import ROLES, Access
 from app.core.rest.endpoint import endpoint
 from app.core.rest.resource import Resource
 from app.users.schemas import AccountSchema
+from app.users.service import MANAGE, get_user
 
 SESSIONS = Listing("sessions", SessionSchema, Session, sort={"created_at": Session.created_at})
 
@@ -83,12 +84,12 @@ class SessionList(Resource):
     @endpoint(permission="session:read", listing=SESSIONS)
     def get(self, caller: Caller) -> Any:
         """List your sessions: where you are signed in."""
-        return sessions.list_sessions(caller)
+        return sessions.list_sessions(caller, caller.member_id)
 
     @endpoint(permission="session:write", status=204)
     def delete(self, caller: Caller) -> None:
         """End all your other sessions."""
-        sessions.end_other_sessions(caller)
+        sessions.end_sessions(caller.member_id, but=caller.session_id)
 
 
 class SessionItem(Resource):
@@ -97,7 +98,32 @@ class SessionItem(Resource):
     @endpoint(permission="session:write", status=204, errors=(NotFound,))
     def delete(self, caller: Caller, session_id: int) -> None:
         """End one of your sessions."""
-        sessions.end_session(caller, session_id)
+        sessions.end_session(caller.member_id, session_id)
+
+
+class UserSessionList(Resource):
+    """A member's sessions."""
+
+    @endpoint(permission=MANAGE, listing=SESSIONS)
+    def get(self, caller: Caller, user_id: int) -> Any:
+        """List a member's sessions."""
+        get_user(caller, user_id)
+        return sessions.list_sessions(caller, user_id)
+
+    @endpoint(permission=MANAGE, status=204)
+    def delete(self, caller: Caller, user_id: int) -> None:
+        """End all sessions of a member, but the one that asks."""
+        get_user(caller, user_id)
+        sessions.end_sessions(user_id, but=caller.session_id)
+
+
+class UserSessionItem(Resource):
+    """One of a member's sessions."""
+
+    @endpoint(permission=MANAGE, status=204)
+    def delete(self, _caller: Caller, user_id: int, session_id: int) -> None:
+        """End one of a member's sessions."""
+        sessions.end_session(user_id, session_id)
 
 
 class Permissions(Resource):

@@ -11,17 +11,11 @@ from app.core.caller import Caller
 from app.core.db.base import Query
 from app.core.errors import NotFound
 from app.core.unit_of_work import rows_of
-from app.extensions import db
 from app.users.models import User
 
 
-def sign_out(caller: Caller) -> None:
-    """End the session that asks: its tokens are dead at once."""
-    db.session.execute(delete(Session).where(Session.id == caller.session_id))
-
-
-def list_sessions(caller: Caller) -> Query:
-    """Return the query of the caller's live sessions."""
+def list_sessions(caller: Caller, user_id: int) -> Query:
+    """Return the query of a member's live sessions; the one that ``caller`` asks from is current."""
     shown: tuple[InstrumentedAttribute[Any], ...] = (
         Session.id,
         Session.created_at,
@@ -30,19 +24,25 @@ def list_sessions(caller: Caller) -> Query:
         Session.agent,
     )
     return select(*shown, (Session.id == caller.session_id).label("current")).where(
-        Session.user_id == caller.member_id, Session.expires_at > clock.now()
+        Session.user_id == user_id, Session.expires_at > clock.now()
     )
 
 
-def end_session(caller: Caller, session_id: int) -> None:
-    """End one of the caller's sessions: its tokens are dead at once. Raises NotFound."""
-    if not rows_of(delete(Session).where(Session.id == session_id, Session.user_id == caller.member_id)):
+def sign_out(caller: Caller) -> None:
+    """End the session that asks: its tokens are dead at once."""
+    rows_of(delete(Session).where(Session.id == caller.session_id))
+
+
+def end_session(user_id: int, session_id: int) -> None:
+    """End one of a member's sessions: its tokens are dead at once. Raises NotFound."""
+    if not rows_of(delete(Session).where(Session.id == session_id, Session.user_id == user_id)):
         raise NotFound
 
 
-def end_other_sessions(caller: Caller) -> None:
-    """End all of the caller's sessions but the one that asks."""
-    db.session.execute(delete(Session).where(Session.user_id == caller.member_id, Session.id != caller.session_id))
+def end_sessions(user_id: int, *, but: int | None = None) -> int:
+    """End all sessions of a member, ``but`` the one with this id, for good; return how many there were."""
+    sessions = delete(Session).where(Session.user_id == user_id)
+    return rows_of(sessions if but is None else sessions.where(Session.id != but))
 
 
 def purge_sessions() -> int:
@@ -50,6 +50,6 @@ def purge_sessions() -> int:
     return rows_of(delete(Session).where(Session.expires_at <= clock.now()))
 
 
-def erase_sessions(user: User) -> None:
-    """End every session of a member who is being deleted."""
-    db.session.execute(delete(Session).where(Session.user_id == user.id))
+def end_all_of(user: User) -> None:
+    """End every session of a member who is being disabled or deleted; enabling again does not revive them."""
+    end_sessions(user.id)

@@ -22,6 +22,8 @@ MANAGE = "user:manage"
 
 # Run in the transaction that deletes a member; whoever keeps something of the member's erases it or refuses.
 user_deleting: Hook[User] = Hook()
+# Run in the transaction that disables a member.
+user_disabling: Hook[User] = Hook()
 
 SHOWN = (
     User.id,
@@ -110,9 +112,13 @@ def update_user(caller: Caller, user_id: int, **changes: Unpack[UserChanges]) ->
     Raises Forbidden, or Conflict for the last admin and for a taken address (``email_taken``).
     """
     _demand_admin(caller, changes)
-    user = _locked(user_id, demoting=changes.get("role", "admin") != "admin" or changes.get("is_active") is False)
+    disabling = changes.get("is_active") is False
+    demoting = disabling or changes.get("role", "admin") != "admin"
+    user = _locked(user_id, demoting=demoting, ends_sessions=disabling)
     if "email" in changes and changes["email"] != user.email:
         user.email_key, user.email_verified = _free_key(user_id, changes["email"]), False
+    if disabling:
+        user_disabling.run(user)
     apply_changes(user, changes)
     return get_user(caller, user_id)
 
@@ -130,7 +136,7 @@ def _free_key(user_id: int, email: str) -> str:
 
 def delete_user(user_id: int) -> None:
     """Erase a person and what is theirs; the row stays for the books, under another name."""
-    user = _locked(user_id, demoting=True, deleting=True)
+    user = _locked(user_id, demoting=True, ends_sessions=True)
     user_deleting.run(user)
     idempotency.forget(user_id)
     user.name = DELETED_NAME
@@ -150,7 +156,7 @@ def _credentials(user_id: int) -> tuple[str | None, str | None]:
     return row.email, row.password_hash
 
 
-def _locked(user_id: int, *, demoting: bool, deleting: bool = False) -> User:
+def _locked(user_id: int, *, demoting: bool, ends_sessions: bool = False) -> User:
     """Return the member to change or delete, locked. Raises NotFound.
 
     With ``demoting``, raises Conflict unless another admin is active. The admins are then locked too, in the order of
@@ -160,8 +166,9 @@ def _locked(user_id: int, *, demoting: bool, deleting: bool = False) -> User:
         active_admins = select(User.id).where(User.role == "admin", User.is_active).order_by(User.id)
         if list(db.session.scalars(active_admins.with_for_update(key_share=True))) == [user_id]:
             raise Conflict("The last active admin must stay one.", code="last_admin")
-    # Deleting waits for whatever the member is writing, which holds FOR KEY SHARE; other changes need not.
-    user = db.session.get(User, user_id, with_for_update={"key_share": not deleting})
+    # What is to end all sessions waits for whatever the member is writing or signing in with, which holds FOR KEY
+    # SHARE; other changes need not.
+    user = db.session.get(User, user_id, with_for_update={"key_share": not ends_sessions})
     if user is None or user.deleted_at is not None:
         raise NotFound
     return user

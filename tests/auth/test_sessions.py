@@ -1,13 +1,17 @@
 """Sessions: where one is signed in, and how that ends."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from app import create_app
+from app.auth import service as auth
 from app.core import clock
+from app.core.unit_of_work import unit_of_work
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, dispose, new_client, use_token
 
@@ -129,6 +133,87 @@ def test_a_strangers_session_does_not_exist(as_user: AsUser, role: str) -> None:
     assert stranger.delete(f"{URL}/{current(member)}").status_code == 404
     assert stranger.delete(f"{URL}/4711").status_code == 404
     assert member.get("/auth/me").status_code == 200
+
+
+def of_user(member: CheckedClient, session_id: int | None = None) -> str:
+    url = f"/api/v1/users/{member.user_id}/sessions"
+    return url if session_id is None else f"{url}/{session_id}"
+
+
+def test_an_admin_lists_and_ends_a_members_sessions_and_nobody_elses(app: Flask, as_user: AsUser) -> None:
+    admin, member, stranger = as_user("admin"), as_user(), as_user()
+    phone, tablet = signed_in(app, member, "Phone"), signed_in(app, member, "Tablet")
+    listed = admin.get(of_user(member)).get_json()["sessions"]
+    assert [session["agent"] for session in listed] == ["Tablet", "Phone", "tests"]
+    assert {session["current"] for session in listed} == {False}
+
+    assert admin.delete(of_user(member, current(phone))).status_code == 204
+    assert phone.get("/auth/me").status_code == 401
+    assert tablet.get("/auth/me").status_code == 200
+    assert admin.delete(of_user(member, current(stranger))).status_code == 404
+
+    assert admin.delete(of_user(member)).status_code == 204
+    assert [one.get("/auth/me").status_code for one in (member, tablet, stranger, admin)] == [401, 401, 200, 200]
+    assert admin.get(of_user(member)).get_json()["total"] == 0
+
+
+def test_an_admin_who_ends_all_of_ones_own_sessions_keeps_the_one_that_asks(app: Flask, as_user: AsUser) -> None:
+    admin = as_user("admin")
+    other = signed_in(app, admin)
+    assert [session["current"] for session in admin.get(of_user(admin)).get_json()["sessions"]] == [False, True]
+    assert admin.delete(of_user(admin)).status_code == 204
+    assert [one.get("/auth/me").status_code for one in (admin, other)] == [200, 401]
+
+
+def test_others_than_admins_see_nobodys_sessions_there_and_an_admin_none_of_a_member_who_is_gone(
+    as_user: AsUser,
+) -> None:
+    admin, member, treasurer = as_user("admin"), as_user(), as_user("treasurer")
+    for caller in (member, treasurer):
+        assert caller.get(of_user(member)).status_code == 403
+        assert caller.delete(of_user(member)).status_code == 403
+        assert caller.delete(of_user(member, current(member))).status_code == 403
+    assert member.delete(f"/api/v1/users/{member.user_id}").status_code == 204
+    assert [admin.get(of_user(member)).status_code, admin.delete(of_user(member)).status_code] == [404, 404]
+
+
+def test_disabling_a_member_ends_every_session_for_good(app: Flask, as_user: AsUser, client: CheckedClient) -> None:
+    admin, member = as_user("admin"), as_user()
+    tokens = client.post("/auth/login", json={"email": member.email, "password": PASSWORD}).get_json()
+    for is_active in (False, True):
+        changed = admin.patch(f"/api/v1/users/{member.user_id}", json={"is_active": is_active})
+        assert changed.get_json()["is_active"] is is_active
+    assert member.get("/auth/me").get_json()["code"] == "session_ended"
+    use_token(client, tokens["refresh_token"])
+    assert client.post("/auth/refresh").status_code == 401
+    assert signed_in(app, member).get("/auth/me").status_code == 200
+
+
+def test_who_signs_in_while_being_disabled_is_signed_out_as_well(app: Flask, as_user: AsUser) -> None:
+    admin, member = as_user("admin"), as_user()
+    url = f"/api/v1/users/{member.user_id}"
+    has_signed_in, may_commit = Event(), Event()
+
+    def sign_in_slowly() -> str:
+        tokens = auth.sign_in(member.user_id, new_hash=None, address="127.0.0.1", agent="tests")
+        has_signed_in.set()
+        may_commit.wait(4)
+        return str(tokens["access_token"])
+
+    def in_another_thread() -> str:
+        with app.app_context():
+            return unit_of_work(sign_in_slowly)
+
+    with ThreadPoolExecutor(2) as pool:
+        token = pool.submit(in_another_thread)
+        assert has_signed_in.wait(4)
+        disabled = pool.submit(admin.patch, url, json={"is_active": False})
+        wait([disabled], timeout=0.5)
+        may_commit.set()
+        assert disabled.result().status_code == 200
+    assert admin.patch(url, json={"is_active": True}).status_code == 200
+    use_token(member, token.result())
+    assert member.get("/auth/me").status_code == 401
 
 
 def test_a_session_is_over_after_thirty_days(app: Flask, as_user: AsUser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ def stocked(as_user: AsUser) -> CheckedClient:
     assert [ask_for_job(admin) for _ in range(3)] == [1, 2, 3]
     assert admin.post("/api/v1/files", **uploaded()).status_code == 201
     add_notifications(admin, 3)
+    assert admin.post("/auth/login", json={"email": admin.email, "password": PASSWORD}).status_code == 200
     return admin
 
 
