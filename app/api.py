@@ -1,5 +1,6 @@
 """The public contract on one page: every URL, and the resource that is found there."""
 
+from app.audit import resources as audit
 from app.auth import resources as auth
 from app.docs import resources as docs
 from app.files import resources as files
@@ -62,6 +63,7 @@ ROUTES = (
     ("/api/v1/deposits", wallet.DepositList),
     ("/api/v1/withdrawals", wallet.WithdrawalList),
     ("/api/v1/ledger", wallet.Ledger),
+    ("/api/v1/audit", audit.AuditList),
     ("/", docs.Root),
     ("/docs", docs.Docs),
     ("/docs/<string:name>", docs.DocsAsset),

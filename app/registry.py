@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from app.audit import service as audit
 from app.auth import sessions
 from app.core.background.dispatcher import MAIL_QUEUE
 from app.core.background.events import Subscription
@@ -40,6 +41,7 @@ def purge(_run: Run) -> dict[str, int]:
     return {
         "idempotency_keys": unit_of_work(idempotency.purge),
         "sessions": unit_of_work(sessions.purge_sessions),
+        "audit": unit_of_work(audit.purge),
         "jobs": unit_of_work(jobs.purge),
         "files": files.sweep() + jobs.sweep(),
         "folders": sweep_folders(),

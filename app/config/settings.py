@@ -119,6 +119,7 @@ SETTINGS = (
         "Seconds that a session and its refresh tokens live.",
         number(1, 31536000),
     ),
+    Setting("AUDIT_DAYS", 400, "Days for which the audit log is kept.", number(1, 36500)),
     Setting("PASSWORD_HASH_MEMORY", 19456, "KiB of memory that argon2 takes to hash.", number(8, 4194304)),
     Setting("PASSWORD_HASH_PASSES", 2, "How often argon2 passes over that memory.", number(1, 100)),
     Setting("CURRENCY", "EUR", "The currency of the community's credits, three letters.", currency),

@@ -7,6 +7,7 @@ MEMBER = frozenset(
         "user:write",
         "session:read",
         "session:write",
+        "audit:read",
         "post:write",
         "job:read",
         "job:write",

@@ -13,7 +13,7 @@ from sqlalchemy import case, insert, or_, select, update
 from app.core import clock
 from app.core.background import outbox
 from app.core.caller import Caller
-from app.core.db.base import Parts, Record, where_either
+from app.core.db.base import Parts, Record, where_any
 from app.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from app.core.rows import one_or_not_found
 from app.extensions import db
@@ -40,7 +40,7 @@ Lines = list[dict[str, Any]]
 
 def list_orders(caller: Caller) -> Parts:
     """Return the queries of the orders that the caller has placed, and of those received."""
-    return where_either(select(*SHOWN), Order.buyer_id, Order.seller_id, caller.member_id)
+    return where_any(select(*SHOWN), caller.member_id, Order.buyer_id, Order.seller_id)
 
 
 def with_lines(orders: Sequence[Record], _sent: Mapping[str, Any]) -> list[dict[str, Any]]:

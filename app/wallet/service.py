@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, case, delete, func, select
 
 from app.core.background import outbox
 from app.core.caller import Caller
-from app.core.db.base import Parts, Query, Record, where_either
+from app.core.db.base import Parts, Query, Record, where_any
 from app.core.db.prepared import prepared
 from app.core.errors import Conflict, NotFound, ValidationFailed
 from app.core.rows import one_or_not_found
@@ -84,7 +84,7 @@ def list_transfers(caller: Caller) -> Query | Parts:
     """Return the query of the transfers that ``caller`` may see: one's own, all for treasurers."""
     if caller.may(AUDIT):
         return ALL
-    return where_either(ALL, Transfer.sender_id, Transfer.receiver_id, caller.member_id)
+    return where_any(ALL, caller.member_id, Transfer.sender_id, Transfer.receiver_id)
 
 
 def get_transfer(caller: Caller, transfer_id: int) -> Record:

@@ -82,12 +82,15 @@ def length_check(column: str, most: int, *, least: int = 0) -> CheckConstraint:
     return CheckConstraint(f"length({column}) BETWEEN {least} AND {most}", name=f"{column}_length")
 
 
-def where_either(query: Query, one: InstrumentedAttribute[Any], other: InstrumentedAttribute[Any], value: Any) -> Parts:
-    """Split ``query`` into the rows where ``one`` column has the value and the rows where only the ``other`` has it.
+def where_any(query: Query, value: Any, *columns: InstrumentedAttribute[Any]) -> Parts:
+    """Split ``query`` into parts without a row in common: where the first column has the value, where the next has, ...
 
-    Two walks along two indexes find the first rows of both; for an OR of the columns all rows must be read and sorted.
+    As many scans of indexes find the first rows of all; for an OR of the columns all rows must be read and sorted.
     """
-    return query.where(one == value), query.where(other == value, one.is_distinct_from(value))
+    return tuple(
+        query.where(column == value, *(before.is_distinct_from(value) for before in columns[:number]))
+        for number, column in enumerate(columns)
+    )
 
 
 class Base(DeclarativeBase):
