@@ -72,7 +72,7 @@ class AuditExpiry(Base):
     """The one row that says before which moment audit records have expired, and so may be deleted."""
 
     __tablename__ = "audit_expiry"
-    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), NEVER_REUSE_IDS)
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(primary_key=True)
     expired_before: Mapped[datetime]

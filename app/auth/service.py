@@ -8,15 +8,17 @@ from uuid import uuid4
 from flask import current_app
 from sqlalchemy import bindparam, delete, select, update
 
+from app.audit import service as audit
 from app.auth import tokens
 from app.auth.authentication import LIVE_SESSION_TO_REFRESH, session_of
 from app.auth.models import AGENT_LENGTH, RefreshToken, Session
+from app.auth.sessions import subject_of
 from app.core import clock
 from app.core.caller import Caller
 from app.core.db.base import Record
 from app.core.db.prepared import prepared
 from app.core.errors import Unauthorized
-from app.core.unit_of_work import execute, insert_on_conflict
+from app.core.unit_of_work import execute, insert_on_conflict, unit_of_work
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
@@ -31,9 +33,12 @@ def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str,
 
     Raises Unauthorized; a wrong password, an unknown user and a disabled one answer alike, in the same time.
     """
-    query = select(User.id, User.password_hash).where(User.email_key == email_key(credentials["email"]), User.is_active)
+    query = select(User.id, User.is_active, User.password_hash).where(User.email_key == email_key(credentials["email"]))
     user = db.session.execute(query).one_or_none()
-    if not verify_password(user.password_hash if user else None, credentials["password"]) or user is None:
+    is_right = verify_password(user.password_hash if user else None, credentials["password"])
+    if user is None or not (is_right and user.is_active):
+        known = audit.member(user.id) if user else None
+        unit_of_work(lambda: audit.record("session.failed", known))
         raise Unauthorized("Invalid credentials", code="invalid_credentials")
     outdated = needs_rehash(user.password_hash)
     return {"user_id": user.id, "new_hash": hash_password(credentials["password"]) if outdated else None}
@@ -55,6 +60,7 @@ def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> 
     )
     db.session.add(session)
     db.session.flush()
+    audit.record("session.created", subject_of(session.id, user_id), actor_id=user_id)
     return {**_new_tokens(session, str(uuid4())), "user": user}
 
 
@@ -82,6 +88,8 @@ def refresh(token: str) -> dict[str, Any]:
         issued.spent_at = now
     elif now - issued.spent_at > OVERLAP:
         db.session.delete(session)
+        for action in ("token.reused", "session.ended"):
+            audit.record(action, subject_of(session.id, session.user_id))
         raise Unauthorized(
             "This refresh token was used before. The session has been ended.",
             code="token_reused",

@@ -2,16 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.audit import service as audit
 from app.auth.models import Session
 from app.core import clock
 from app.core.caller import Caller
 from app.core.db.base import Query
 from app.core.errors import NotFound
-from app.core.unit_of_work import rows_of
+from app.core.unit_of_work import execute, rows_of
 from app.users.models import User
+
+
+def subject_of(session_id: int, user_id: int) -> audit.Subject:
+    """Return a session of a member as the subject of an act."""
+    return audit.Subject("session", session_id, user_id)
 
 
 def list_sessions(caller: Caller, user_id: int) -> Query:
@@ -30,19 +36,25 @@ def list_sessions(caller: Caller, user_id: int) -> Query:
 
 def sign_out(caller: Caller) -> None:
     """End the session that asks: its tokens are dead at once."""
-    rows_of(delete(Session).where(Session.id == caller.session_id))
+    _end(Session.id == caller.session_id)
 
 
 def end_session(user_id: int, session_id: int) -> None:
     """End one of a member's sessions: its tokens are dead at once. Raises NotFound."""
-    if not rows_of(delete(Session).where(Session.id == session_id, Session.user_id == user_id)):
+    if not _end(Session.id == session_id, Session.user_id == user_id):
         raise NotFound
 
 
 def end_sessions(user_id: int, *, but: int | None = None) -> int:
     """End all sessions of a member, ``but`` the one with this id, for good; return how many there were."""
-    sessions = delete(Session).where(Session.user_id == user_id)
-    return rows_of(sessions if but is None else sessions.where(Session.id != but))
+    return _end(Session.user_id == user_id, *(() if but is None else (Session.id != but,)))
+
+
+def _end(*which: ColumnElement[bool]) -> int:
+    """End sessions, record that, and return their number."""
+    ended = execute(delete(Session).where(*which).returning(Session.id, Session.user_id)).all()
+    audit.record_each("session.ended", [subject_of(session.id, session.user_id) for session in ended])
+    return len(ended)
 
 
 def purge_sessions() -> int:

@@ -62,9 +62,9 @@ class PostItem(Resource):
         return service.update_post(caller, post, **changes)
 
     @endpoint(permission="post:write", load=service.changeable_post, status=204, errors=(NotFound,))
-    def delete(self, _caller: Caller, post: Post) -> None:
+    def delete(self, caller: Caller, post: Post) -> None:
         """Delete a post: one's own, or any for moderators."""
-        service.delete_post(post)
+        service.delete_post(caller, post)
 
 
 class UserPostList(Resource):

@@ -5,6 +5,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import bindparam, delete, insert, or_, select
 
+from app.audit import service as audit
 from app.core.caller import ANONYMOUS, Caller
 from app.core.db.base import Query, Record, table_of
 from app.core.db.prepared import prepared
@@ -75,12 +76,16 @@ def update_post(caller: Caller, post: Post, **changes: Unpack[PostChanges]) -> R
     """Change a post and return it; what is absent stays. Raises Forbidden where a non-moderator sends ``is_hidden``."""
     if "is_hidden" in changes:
         caller.demand(MODERATE)
+    if changes.get("is_hidden") and not post.is_hidden:
+        audit.record("post.hidden", audit.Subject("post", post.id, post.user_id))
     apply_changes(post, changes)
     return get_post(caller, post.id)
 
 
-def delete_post(post: Post) -> None:
-    """Delete a post."""
+def delete_post(caller: Caller, post: Post) -> None:
+    """Delete a post. That of another is a moderator's act, and recorded."""
+    if post.user_id != caller.id:
+        audit.record("post.deleted", audit.Subject("post", post.id, post.user_id))
     db.session.delete(post)
 
 

@@ -79,6 +79,6 @@ class ProductItem(Resource):
         return service.update_product(caller, product, **changes)
 
     @endpoint(permission="product:write", load=service.changeable_product, status=204, errors=(NotFound,))
-    def delete(self, _caller: Caller, product: Product) -> None:
+    def delete(self, caller: Caller, product: Product) -> None:
         """Withdraw a product: one's own, or any for moderators. The orders that name it stay."""
-        service.withdraw_product(product)
+        service.withdraw_product(caller, product)

@@ -5,6 +5,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import exists, insert, literal, select, update
 
+from app.audit import service as audit
 from app.core import clock
 from app.core.caller import Caller
 from app.core.db.base import Query, Record, table_of
@@ -129,8 +130,13 @@ def update_product(caller: Caller, product: Product, **changes: Unpack[ProductCh
     return get_product(product.id)
 
 
-def withdraw_product(product: Product) -> None:
-    """Withdraw a product: nobody sees it any more, and orders still name it."""
+def withdraw_product(caller: Caller, product: Product) -> None:
+    """Withdraw a product: nobody sees it any more, and orders still name it.
+
+    That of another is a moderator's act, and recorded.
+    """
+    if product.seller_id != caller.id:
+        audit.record("product.withdrawn", audit.Subject("product", product.id, product.seller_id))
     product.withdrawn_at = clock.now()
     shown_before, product.image_id = product.image_id, None
     db.session.flush()

@@ -5,6 +5,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import exists, select
 
+from app.audit import service as audit
 from app.core import clock
 from app.core.caller import Caller
 from app.core.db.base import Query, Record
@@ -119,8 +120,17 @@ def update_user(caller: Caller, user_id: int, **changes: Unpack[UserChanges]) ->
         user.email_key, user.email_verified = _free_key(user_id, changes["email"]), False
     if disabling:
         user_disabling.run(user)
+    _record(user, changes)
     apply_changes(user, changes)
     return get_user(caller, user_id)
+
+
+def _record(user: User, changes: UserChanges) -> None:
+    """Record a change of role or state."""
+    if changes.get("role", user.role) != user.role:
+        audit.record("user.role_changed", audit.member(user.id), data={"from": user.role, "to": changes["role"]})
+    if changes.get("is_active", user.is_active) != user.is_active:
+        audit.record("user.enabled" if changes["is_active"] else "user.disabled", audit.member(user.id))
 
 
 def _free_key(user_id: int, email: str) -> str:
@@ -139,6 +149,8 @@ def delete_user(user_id: int) -> None:
     user = _locked(user_id, demoting=True, ends_sessions=True)
     user_deleting.run(user)
     idempotency.forget(user_id)
+    audit.record("user.deleted", audit.member(user_id))
+    audit.erase_addresses(user_id)
     user.name = DELETED_NAME
     user.email = user.email_key = user.password_hash = None
     user.is_active = user.email_verified = False

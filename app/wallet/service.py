@@ -5,6 +5,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import bindparam, case, delete, func, select
 
+from app.audit import service as audit
 from app.core.background import outbox
 from app.core.caller import Caller
 from app.core.db.base import Parts, Query, Record, where_any
@@ -106,13 +107,17 @@ def create_transfer(caller: Caller, *, receiver_id: int, amount: int, memo: str)
 def deposit(*, user_id: int, amount: int, memo: str) -> PostedTransfer:
     """Issue credits (minor units) to a member. Raises NotFound."""
     member, issuing = locked_accounts(user_id, issuing=True)
-    return _emit_received(post_transfer(issuing, member, kind="deposit", amount=amount, memo=memo))
+    posted = post_transfer(issuing, member, kind="deposit", amount=amount, memo=memo)
+    audit.record("deposit.created", _subject(posted), data={"amount": amount})
+    return _emit_received(posted)
 
 
 def withdraw(*, user_id: int, amount: int, memo: str) -> PostedTransfer:
     """Take credits (minor units) back from a member, a disabled one too. Raises NotFound or Conflict."""
     member, issuing = locked_accounts(user_id, issuing=True, active=False)
-    return post_transfer(member, issuing, kind="withdrawal", amount=amount, memo=memo)
+    posted = post_transfer(member, issuing, kind="withdrawal", amount=amount, memo=memo)
+    audit.record("withdrawal.created", _subject(posted), data={"amount": amount})
+    return posted
 
 
 def reverse_transfer(transfer_id: int) -> PostedTransfer:
@@ -132,7 +137,13 @@ def reverse_transfer(transfer_id: int) -> PostedTransfer:
     if db.session.scalar(select(Transfer.id).where(Transfer.reverses == transfer_id)) is not None:
         raise refusal
     posted = post_transfer(sender, receiver, kind="reversal", amount=transfer.amount, reverses=transfer_id)
+    audit.record("transfer.reversed", _subject(transfer), data={"reversal_id": posted.id, "amount": posted.amount})
     return _emit_received(posted)
+
+
+def _subject(transfer: Transfer | PostedTransfer) -> audit.Subject:
+    """Return a transfer as the subject of an act: both its parties own it."""
+    return audit.Subject("transfer", transfer.id, transfer.sender_id, transfer.receiver_id)
 
 
 def _emit_received(posted: PostedTransfer) -> PostedTransfer:

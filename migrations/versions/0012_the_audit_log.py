@@ -61,10 +61,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_expiry",
-        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("id", ID, nullable=False),
         sa.Column("expired_before", MOMENT, nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_audit_expiry_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_expiry")),
+        sqlite_autoincrement=True,
     )
     if op.get_bind().dialect.name == "postgresql":
         make_append_only_on_postgresql()

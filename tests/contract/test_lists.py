@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
+from app.audit.models import AuditRecord
 from app.auth.models import Session
 from app.core import clock
 from app.core.unit_of_work import unit_of_work
@@ -40,6 +41,7 @@ def reader(app: Flask, as_user: AsUser) -> CheckedClient:
         (Todo, [{"user_id": 1, "task": f"t{i}"} for i in rows]),
         (File, [{"user_id": 1, "name": "f", "storage_key": f"k{i}", **picture} for i in rows]),
         (Session, [{"user_id": 1, **fields} for _ in rows]),
+        (AuditRecord, [{"action": "session.failed", "data": {}} for _ in rows]),
         (Product, [{"seller_id": 1, "name": f"p{i}", "price": i, "stock": 1} for i in rows]),
         (Job, [{"user_id": 1, "kind": "purge", "params": {}, "due_at": clock.now()} for _ in rows]),
         (
