@@ -90,5 +90,10 @@ class UserItem(Resource):
         errors=(NotFound, Conflict),
     )
     def delete(self, _caller: Caller, user_id: int) -> None:
-        """Delete an account: the person, posts and todos are erased for good."""
+        """Delete an account: the person, and what is the person's, is erased for good.
+
+        That is name, e-mail, password, posts, todos, files, notifications, sessions, and the memos of all transfers,
+        whoever wrote them. Products are withdrawn. The books stay, and the audit log without addresses, under "deleted
+        member". 409 `account_not_empty` with credits or an open order.
+        """
         service.delete_user(user_id)

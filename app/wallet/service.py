@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, case, delete, func, select
+from sqlalchemy import bindparam, case, delete, func, select, union_all
 
 from app.audit import service as audit
 from app.core.background import outbox
@@ -161,9 +161,9 @@ def _emit_received(posted: PostedTransfer) -> PostedTransfer:
 
 
 def refuse_unless_empty(user: User) -> None:
-    """Keep a member with credits from being deleted; of the others, erase what they have written to transfers."""
+    """Keep a member with credits from being deleted; erase the memos of the others' transfers, whoever wrote them."""
     account = db.session.scalar(select(Account).where(Account.user_id == user.id).with_for_update())
     if account is not None and account.balance != 0:
         raise Conflict("The wallet is not empty.", code="account_not_empty")
-    sent = select(Transfer.id).where(Transfer.sender_id == user.id)
-    db.session.execute(delete(Memo).where(Memo.transfer_id.in_(sent)))
+    parts = where_any(select(Transfer.id), user.id, Transfer.sender_id, Transfer.receiver_id)
+    db.session.execute(delete(Memo).where(Memo.transfer_id.in_(union_all(*parts))))

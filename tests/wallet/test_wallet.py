@@ -147,6 +147,22 @@ def test_a_member_with_credits_cannot_be_deleted_and_one_without_leaves_the_book
     check_books(treasurer)
 
 
+def test_what_others_wrote_to_a_deleted_members_transfers_is_erased_and_nothing_else(as_user: AsUser) -> None:
+    ada, bob, eve, treasurer = as_user(name="Ada"), as_user(name="Bob"), as_user(), as_user("treasurer")
+    fund(treasurer, ada, 20)
+    for receiver, memo in ((bob, "Bob drove Anna to the doctor"), (eve, "For the bread")):
+        assert ada.post(TRANSFERS, json={"receiver_id": receiver.user_id, "amount": 5, "memo": memo}).status_code == 201
+    for word, memo in (("deposits", "Refund of Bob's fine"), ("withdrawals", "Cash for Bob")):
+        issued = {"user_id": bob.user_id, "amount": 5, "memo": memo}
+        assert treasurer.post(f"/api/v1/{word}", json=issued).status_code == 201
+    bob.post(TRANSFERS, json={"receiver_id": ada.user_id, "amount": 5, "memo": "Bob's last words"})
+    assert bob.delete(f"/api/v1/users/{bob.user_id}").status_code == 204
+    memos = {transfer["memo"] for transfer in treasurer.get(f"{TRANSFERS}?per_page=100").get_json()["transfers"]}
+    assert memos == {"", "For the bread"}
+    assert {entry["memo"] for entry in ada.get("/api/v1/wallet/entries").get_json()["entries"]} == memos
+    check_books(treasurer)
+
+
 def test_a_disabled_member_can_be_emptied(as_user: AsUser) -> None:
     member, admin = as_user(), as_user("admin")
     fund(admin, member, 10)
