@@ -21,6 +21,7 @@ ROUTES = (
     ("/auth/login", auth.Login),
     ("/auth/refresh", auth.Refresh),
     ("/auth/logout", auth.Logout),
+    ("/auth/confirm", auth.Confirmation),
     ("/auth/me", auth.Me),
     ("/auth/sessions", auth.SessionList),
     ("/auth/sessions/<id:session_id>", auth.SessionItem),

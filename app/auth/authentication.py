@@ -17,7 +17,7 @@ from app.users.service import SHOWN
 
 # The session of a token's claims, if it is alive, and its user; built once, since every request asks for it.
 LIVE_SESSION = prepared(
-    select(*SHOWN)
+    select(*SHOWN, Session.fresh_until)
     .select_from(Session)
     .join(User, User.id == Session.user_id)
     .where(
@@ -50,7 +50,7 @@ def identify(credentials: Credentials, *, for_update: bool) -> Caller:
     row = execute(query, session_of(credentials)).one_or_none()
     if row is None:
         raise Unauthorized("The session has ended.", code="session_ended")
-    return Caller(row.id, row.name, row.role, ROLES[row.role], credentials.session_id, row)
+    return Caller(row.id, row.name, row.role, ROLES[row.role], credentials.session_id, row, row.fresh_until)
 
 
 def session_of(claims: Credentials | tokens.Claims) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db.base import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
@@ -12,7 +12,10 @@ AGENT_LENGTH = 200
 
 
 class Session(Changeable):
-    """A session: one member, signed in on one device. Its tokens live as long as this row."""
+    """A session: one member, signed in on one device. Its tokens live as long as this row.
+
+    ``fresh_until``: until then it may do what needs a fresh sign-in. ``remember``: its cookies outlive the browser.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -27,6 +30,8 @@ class Session(Changeable):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     address: Mapped[str] = mapped_column(text_type(ADDRESS_LENGTH))
     agent: Mapped[str] = mapped_column(text_type(AGENT_LENGTH))
+    fresh_until: Mapped[datetime | None]
+    remember: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class RefreshToken(Base):

@@ -7,6 +7,7 @@ from flask import request
 from app.auth import service, sessions
 from app.auth.models import Session
 from app.auth.schemas import (
+    ConfirmationSchema,
     CredentialsSchema,
     MessageSchema,
     PermissionsSchema,
@@ -14,7 +15,7 @@ from app.auth.schemas import (
     TokensSchema,
 )
 from app.core.caller import Caller, bearer_token
-from app.core.errors import NotFound, Unauthorized
+from app.core.errors import Forbidden, NotFound, Unauthorized
 from app.core.lists.listing import Listing
 from app.core.permissions import ROLES, Access
 from app.core.rest.endpoint import endpoint
@@ -67,6 +68,24 @@ class Logout(Resource):
         """Sign out: the tokens of this session are dead at once."""
         sessions.sign_out(caller)
         return {"message": "Logged out successfully"}
+
+
+class Confirmation(Resource):
+    """Confirming a sign-in."""
+
+    @endpoint(
+        permission=Access.SIGNED_IN,
+        body=ConfirmationSchema,
+        before_transaction=service.check_password,
+        status=204,
+        errors=(Forbidden,),
+    )
+    def post(self, caller: Caller) -> None:
+        """Confirm who you are: your session is as fresh as after signing in, for 10 minutes.
+
+        A wrong password is 403 `invalid_credentials`.
+        """
+        service.confirm(caller)
 
 
 class Me(Resource):

@@ -15,6 +15,12 @@ class CredentialsSchema(Schema):
     password = Text(1, LENGTH[1], required=True, load_only=True)
 
 
+class ConfirmationSchema(Schema):
+    """What proves that the caller is still the same person."""
+
+    password = Text(1, LENGTH[1], required=True, load_only=True)
+
+
 class TokensSchema(Schema):
     """A new pair of tokens, and whose they are."""
 

@@ -22,10 +22,12 @@ from app.core.unit_of_work import execute, insert_on_conflict, unit_of_work
 from app.extensions import db
 from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
-from app.users.service import SHOWN
+from app.users.service import SHOWN, confirm_password
 
 # A spent refresh token still works for this long: two tabs of a browser may refresh at the same moment.
 OVERLAP = timedelta(seconds=10)
+# A session is fresh for this long after signing in, and after its member has confirmed to be the same person.
+FRESH_FOR = timedelta(minutes=10)
 
 
 def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str, Any]:
@@ -57,11 +59,24 @@ def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> 
         expires_at=now + timedelta(seconds=current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]),
         address=_ip_address(address),
         agent="".join(filter(str.isprintable, agent))[:AGENT_LENGTH],
+        fresh_until=now + FRESH_FOR,
     )
     db.session.add(session)
     db.session.flush()
     audit.record("session.created", subject_of(session.id, user_id), actor_id=user_id)
     return {**_new_tokens(session, str(uuid4())), "user": user}
+
+
+def check_password(caller: Caller, fields: dict[str, str]) -> dict[str, Any]:
+    """Return no fields. Raises Forbidden (``invalid_credentials``) unless the password is the caller's."""
+    confirm_password(caller.member_id, fields["password"])
+    return {}
+
+
+def confirm(caller: Caller) -> None:
+    """Make the caller's session as fresh as after signing in; the password has been checked."""
+    fresh_until = clock.now() + FRESH_FOR
+    db.session.execute(update(Session).where(Session.id == caller.session_id).values(fresh_until=fresh_until))
 
 
 def _ip_address(text: str) -> str:

@@ -1,10 +1,12 @@
 """Who is asking. The core knows a caller's shape; how one is recognised is told to it by ``auth``."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from flask import Flask, current_app, request
 
+from app.core import clock
 from app.core.errors import Forbidden, Unauthorized
 
 
@@ -18,6 +20,7 @@ class Caller:
     permissions: frozenset[str] = frozenset()
     session_id: int | None = None
     account: Any = None  # the member's own row, which was read to recognise the caller
+    fresh_until: datetime | None = None  # None: the session has never been fresh since that is noted
 
     def may(self, permission: str) -> bool:
         """Return whether the caller has ``permission``."""
@@ -27,6 +30,14 @@ class Caller:
         """Raise Forbidden, naming the permission, unless the caller has it."""
         if permission not in self.permissions:
             raise Forbidden(f"You need the permission {permission}.")
+
+    def demand_fresh(self) -> None:
+        """Raise Forbidden unless the caller has signed in, or has confirmed to be the same person, a moment ago."""
+        if self.fresh_until is None or self.fresh_until <= clock.now():
+            raise Forbidden(
+                "This needs a fresh sign-in: confirm your password at POST /auth/confirm.",
+                code="fresh_sign_in_required",
+            )
 
     @property
     def member_id(self) -> int:

@@ -33,6 +33,7 @@ CHANGE = endpoint(
     response=UserSchema,
     errors=(NotFound, Conflict),
     for_update=True,
+    fresh_fields=frozenset({"role"}),
 )
 
 
@@ -87,6 +88,7 @@ class UserItem(Resource):
         load=service.changeable_user,
         status=204,
         for_update=True,
+        fresh=True,
         errors=(NotFound, Conflict),
     )
     def delete(self, _caller: Caller, user_id: int) -> None:

@@ -274,13 +274,14 @@ def test_the_own_address_changes_only_with_the_current_password(
     client: CheckedClient, as_user: AsUser, role: str
 ) -> None:
     member = as_user(role)
-    for password in ({}, {"current_password": "Wrong-horse-1"}):
+    for password, status, code in (
+        ({}, 400, "validation_failed"),
+        ({"current_password": "Wrong-horse-1"}, 403, "invalid_credentials"),
+    ):
         answer = member.patch(url_of(member), json={"email": "new@example.com"} | password)
-        assert answer.status_code == 400
-        assert set(answer.get_json()["errors"]) == {"current_password"}
-        assert (
-            member.put(url_of(member), json={"name": "x y", "email": "new@example.com"} | password).status_code == 400
-        )
+        assert (answer.status_code, answer.get_json()["code"]) == (status, code)
+        answer = member.put(url_of(member), json={"name": "x y", "email": "new@example.com"} | password)
+        assert (answer.status_code, answer.get_json()["code"]) == (status, code)
     assert member.get(url_of(member)).get_json()["email"] == member.email
 
     changed = member.patch(url_of(member), json={"email": "New@example.com", "current_password": PASSWORD})

@@ -45,6 +45,8 @@ class Contract:
     ``location``: where the created thing is, with the answer's fields in braces.
     ``for_update``: the caller's own row may be what is changed, or guards a limit of the caller's own, so it is locked
     as such from the start.
+    ``fresh``: the caller has signed in, or confirmed it, within the last 10 minutes, else 403.
+    ``fresh_fields``: the same, where one of these fields of the body is sent.
     ``errors``: what else can go wrong, beyond what follows from the above.
     """
 
@@ -62,6 +64,8 @@ class Contract:
     other_status: int | None = None
     location: str | None = None
     for_update: bool = False
+    fresh: bool = False
+    fresh_fields: frozenset[str] = frozenset()
     errors: tuple[type[AppError], ...] = ()
 
     def __call__(self, handler: Handler) -> Handler:

@@ -62,6 +62,8 @@ def _execute(call: Call, caller: Caller, sent: Sent) -> Response:
     """Load what is to be changed, refuse what is not valid or out of date, call the handler, and serialise."""
     targets = _loaded(call, caller)
     fields = sent.valid_fields()
+    if call.contract.fresh_fields & fields.keys():
+        caller.demand_fresh()
     _demand_unchanged(call, caller)
     answer = partial(_answer, call, caller, targets, fields, sent.parameters)
     key = idempotency.sent_key() if call.takes_idempotency_key else None
@@ -88,6 +90,8 @@ def _authorised(contract: Contract, credentials: Credentials | None) -> Caller:
     caller = request_state().caller = identify(credentials, for_update=contract.for_update)
     if isinstance(contract.permission, str):
         caller.demand(contract.permission)
+    if contract.fresh:
+        caller.demand_fresh()
     return caller
 
 

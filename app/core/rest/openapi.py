@@ -52,6 +52,7 @@ SECURITY: dict[Any, list[Json]] = {
     Access.PUBLIC: [{}, *NEEDS_TOKEN],
     Access.REFRESH: [{"refresh_token": []}],
 }
+FRESH = "Needs a fresh sign-in, 403 `fresh_sign_in_required` without: of the last 10 minutes, or `POST /auth/confirm`."
 TEXT: Json = {"type": "string"}
 ONE_FILE: Json = {
     "type": "object",
@@ -127,9 +128,12 @@ class _Operation:
         return operation | self._request_body()
 
     def _access(self) -> str:
-        if isinstance(self.contract.permission, Access):
-            return self.contract.permission.value
-        return f"Needs the permission `{self.contract.permission}`."
+        permission = self.contract.permission
+        access = permission.value if isinstance(permission, Access) else f"Needs the permission `{permission}`."
+        if self.contract.fresh:
+            return f"{access} {FRESH}"
+        fields = ", ".join(f"`{name}`" for name in sorted(self.contract.fresh_fields))
+        return f"{access} With {fields}: {FRESH}" if fields else access
 
     def _query_parameters(self) -> Iterator[Json]:
         for parameter in self.contract.parameters(self.method, self.rule.rule):
@@ -208,7 +212,7 @@ class _Operation:
         yield BadRequest
         if self.contract.permission is not Access.ANONYMOUS:
             yield Unauthorized
-        if isinstance(self.contract.permission, str):
+        if isinstance(self.contract.permission, str) or self.contract.fresh or self.contract.fresh_fields:
             yield Forbidden
         if self.rule.arguments:
             yield NotFound
