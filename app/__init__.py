@@ -12,7 +12,7 @@ from app.config.given import read_given
 from app.core import hooks, request_state
 from app.core.background import dispatcher, outbox
 from app.core.db import engines
-from app.core.http import error_handler, headers, request_body
+from app.core.http import cross_origin, error_handler, headers, request_body
 from app.core.http.application import Application
 from app.core.observability import logging, metrics, telemetry
 from app.core.rest import resource
@@ -42,8 +42,7 @@ def create_app(config: object = None, overrides: Mapping[str, Any] | None = None
     telemetry.trace_statements(app, db)
     migrate.init_app(app)
     if app.config["CORS_ORIGINS"]:
-        # Its Vary is left to us: it leaves it out where there is only one origin.
-        cors.init_app(app, origins=app.config["CORS_ORIGINS"], expose_headers=headers.EXPOSED, vary_header=False)
+        cors.init_app(app, **cross_origin.options(app.config["CORS_ORIGINS"]))
 
     auth.init_app(app)
     dispatcher.init_app(app)

@@ -20,6 +20,7 @@ from app.wallet import resources as wallet
 ROUTES = (
     ("/auth/login", auth.Login),
     ("/auth/refresh", auth.Refresh),
+    ("/auth/session", auth.BrowserSession),
     ("/auth/logout", auth.Logout),
     ("/auth/confirm", auth.Confirmation),
     ("/auth/me", auth.Me),

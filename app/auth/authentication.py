@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from app.auth import tokens
-from app.auth.models import Session
+from app.auth import cookies, tokens
+from app.auth.models import OVERLAP, RefreshToken, Session
 from app.core import clock
 from app.core.caller import Caller, Credentials
 from app.core.db.prepared import prepared
@@ -39,6 +39,28 @@ def verify(token: str) -> Credentials:
     return Credentials(claims.user_id, claims.session_id)
 
 
+def verify_cookie(*, or_refresh: bool) -> Credentials | None:
+    """Return what the request's access cookie says, None without one.
+
+    ``or_refresh``: where it has expired or is gone, the refresh cookie will do. Raises Unauthorized, or Forbidden for a
+    write without the CSRF token.
+    """
+    try:
+        sent = cookies.sent_token(tokens.ACCESS)
+    except Unauthorized:
+        if not or_refresh:
+            raise
+        sent = None
+    if sent is not None:
+        _, claims = sent
+        return Credentials(claims.user_id, claims.session_id, claims.csrf_token)
+    refreshing = cookies.sent_token(tokens.REFRESH) if or_refresh else None
+    if refreshing is None:
+        return None
+    _, claims = refreshing
+    return Credentials(claims.user_id, claims.session_id, claims.csrf_token, claims.jti)
+
+
 def identify(credentials: Credentials, *, for_update: bool) -> Caller:
     """Return the caller of a token: one statement for session, user and role. Raises Unauthorized.
 
@@ -48,9 +70,18 @@ def identify(credentials: Credentials, *, for_update: bool) -> Caller:
     if is_writing():
         query = LIVE_SESSION_FOR_UPDATE if for_update else LIVE_SESSION_SHARED
     row = execute(query, session_of(credentials)).one_or_none()
-    if row is None:
+    if row is None or (credentials.refresh_id and _is_spent(credentials.refresh_id)):
+        if credentials.csrf_token is not None:
+            cookies.forget()
         raise Unauthorized("The session has ended.", code="session_ended")
-    return Caller(row.id, row.name, row.role, ROLES[row.role], credentials.session_id, row, row.fresh_until)
+    fresh_until, csrf_token = row.fresh_until, credentials.csrf_token
+    return Caller(row.id, row.name, row.role, ROLES[row.role], credentials.session_id, row, fresh_until, csrf_token)
+
+
+def _is_spent(refresh_id: str) -> bool:
+    """Return whether a refresh token is unknown, or was spent longer ago than it may be spent again."""
+    spent = execute(select(RefreshToken.spent_at).where(RefreshToken.jti == refresh_id)).one_or_none()
+    return spent is None or (spent.spent_at is not None and clock.now() - spent.spent_at > OVERLAP)
 
 
 def session_of(claims: Credentials | tokens.Claims) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Sessions and the refresh tokens that were issued for them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
@@ -9,6 +9,8 @@ from app.core.db.base import NEVER_REUSE_IDS, Base, Changeable, length_check, te
 
 ADDRESS_LENGTH = 45  # An IPv6 address with an IPv4 tail.
 AGENT_LENGTH = 200
+# A spent refresh token still works for this long: two tabs of a browser may refresh at the same moment.
+OVERLAP = timedelta(seconds=10)
 
 
 class Session(Changeable):

@@ -4,12 +4,15 @@ from typing import Any
 
 from flask import request
 
-from app.auth import service, sessions
+from app.auth import cookies, service, sessions
 from app.auth.models import Session
 from app.auth.schemas import (
+    BrowserCredentialsSchema,
+    BrowserSessionSchema,
     ConfirmationSchema,
     CredentialsSchema,
     MessageSchema,
+    NewBrowserSessionSchema,
     PermissionsSchema,
     SessionSchema,
     TokensSchema,
@@ -20,6 +23,7 @@ from app.core.lists.listing import Listing
 from app.core.permissions import ROLES, Access
 from app.core.rest.endpoint import endpoint
 from app.core.rest.resource import Resource
+from app.core.unit_of_work import after_commit
 from app.users.schemas import AccountSchema
 from app.users.service import MANAGE, get_user
 
@@ -58,6 +62,46 @@ class Refresh(Resource):
         if token is None:
             raise Unauthorized
         return service.refresh(token)
+
+
+class BrowserSession(Resource):
+    """The session of a browser, whose tokens are cookies that a page's scripts cannot read."""
+
+    @endpoint(
+        permission=Access.ANONYMOUS,
+        body=BrowserCredentialsSchema,
+        before_transaction=service.check_browser_credentials,
+        response=NewBrowserSessionSchema,
+        errors=(Unauthorized,),
+    )
+    def post(self, _caller: Caller, *, user_id: int, new_hash: str | None, remember: bool) -> Any:
+        """Sign in with e-mail and password; the tokens are cookies.
+
+        Each write then needs the `csrf_token` as the header `X-CSRF-TOKEN`.
+        """
+        address, agent = request.remote_addr or "", request.headers.get("User-Agent", "")
+        signed_in = service.sign_in(user_id, new_hash=new_hash, address=address, agent=agent, remember=remember)
+        cookies.send(signed_in)
+        return signed_in
+
+    @endpoint(permission=Access.REFRESH_COOKIE, response=NewBrowserSessionSchema)
+    def put(self, _caller: Caller) -> Any:
+        """Spend the refresh cookie for new cookies and a new `csrf_token`."""
+        refreshed = service.refresh_cookie(bearer_token())
+        cookies.send(refreshed)
+        return refreshed
+
+    @endpoint(permission=Access.EITHER_COOKIE, response=BrowserSessionSchema)
+    def get(self, caller: Caller) -> Any:
+        """Read who is signed in, and the present `csrf_token`: for a page that has just been loaded."""
+        return {"user": caller.account, "csrf_token": caller.csrf_token}
+
+    @endpoint(permission=Access.EITHER_COOKIE, status=204)
+    def delete(self, caller: Caller) -> None:
+        """Sign out: the tokens of this session are dead at once, and the cookies deleted."""
+        sessions.sign_out(caller)
+        if caller.csrf_token is not None:
+            after_commit(cookies.forget)
 
 
 class Logout(Resource):

@@ -31,6 +31,33 @@ class TokensSchema(Schema):
     user = fields.Nested(AccountSchema, dump_only=True)
 
 
+class BrowserCredentialsSchema(CredentialsSchema):
+    """What a member signs in with in a browser."""
+
+    remember = Boolean(metadata={"description": "Whether the cookies outlive the browser; otherwise they go with it."})
+
+
+class BrowserSessionSchema(Schema):
+    """Whose the session of the cookies is."""
+
+    user = fields.Nested(AccountSchema, dump_only=True)
+    csrf_token = Text(
+        1,
+        100,
+        dump_only=True,
+        allow_none=True,
+        metadata={
+            "description": "What writes repeat as `X-CSRF-TOKEN`; null where a header was sent, and none is needed."
+        },
+    )
+
+
+class NewBrowserSessionSchema(BrowserSessionSchema):
+    """Whose the session of the cookies is that were set."""
+
+    expires_in = Integer(1, 86400, dump_only=True, metadata={"description": "Seconds that the access cookie lives."})
+
+
 class SessionSchema(Schema):
     """One session of a member."""
 

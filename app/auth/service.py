@@ -9,9 +9,9 @@ from flask import current_app
 from sqlalchemy import bindparam, delete, select, update
 
 from app.audit import service as audit
-from app.auth import tokens
+from app.auth import cookies, tokens
 from app.auth.authentication import LIVE_SESSION_TO_REFRESH, session_of
-from app.auth.models import AGENT_LENGTH, RefreshToken, Session
+from app.auth.models import AGENT_LENGTH, OVERLAP, RefreshToken, Session
 from app.auth.sessions import subject_of
 from app.core import clock
 from app.core.caller import Caller
@@ -24,8 +24,6 @@ from app.users.models import User, email_key
 from app.users.passwords import hash_password, needs_rehash, verify_password
 from app.users.service import SHOWN, confirm_password
 
-# A spent refresh token still works for this long: two tabs of a browser may refresh at the same moment.
-OVERLAP = timedelta(seconds=10)
 # A session is fresh for this long after signing in, and after its member has confirmed to be the same person.
 FRESH_FOR = timedelta(minutes=10)
 
@@ -46,8 +44,16 @@ def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str,
     return {"user_id": user.id, "new_hash": hash_password(credentials["password"]) if outdated else None}
 
 
-def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> dict[str, Any]:
-    """Start a session of a user whose credentials were checked, and return its first pair of tokens."""
+def check_browser_credentials(caller: Caller, credentials: dict[str, Any]) -> dict[str, Any]:
+    """Return what check_credentials() does, and whether the browser shall ``remember``. Raises Unauthorized."""
+    return {**check_credentials(caller, credentials), "remember": credentials.get("remember", False)}
+
+
+def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str, remember: bool = False) -> dict[str, Any]:
+    """Start a session of a user whose credentials were checked, and return its first pair of tokens.
+
+    ``remember``: the cookies of the session outlive the browser.
+    """
     now = clock.now()
     user = _held_account(user_id)
     db.session.execute(delete(Session).where(Session.user_id == user_id, Session.expires_at <= now))
@@ -60,6 +66,7 @@ def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str) -> 
         address=_ip_address(address),
         agent="".join(filter(str.isprintable, agent))[:AGENT_LENGTH],
         fresh_until=now + FRESH_FOR,
+        remember=remember,
     )
     db.session.add(session)
     db.session.flush()
@@ -114,12 +121,34 @@ def refresh(token: str) -> dict[str, Any]:
     return {**_new_tokens(session, tokens.successor_of(claims.jti)), "user": get_account(session.user_id)}
 
 
+def refresh_cookie(header: str | None) -> dict[str, Any]:
+    """Exchange the refresh cookie, or the ``header`` that counts before it, for a new pair of tokens.
+
+    Raises Unauthorized, after which the cookie is deleted, or Forbidden without the CSRF token.
+    """
+    if header is not None:
+        return refresh(header)
+    try:
+        sent = cookies.sent_token(tokens.REFRESH)
+        if sent is None:
+            raise Unauthorized
+        return refresh(sent[0])
+    except Unauthorized:
+        cookies.forget()
+        raise
+
+
 def _new_tokens(session: Session, jti: str) -> dict[str, Any]:
     new = insert_on_conflict(RefreshToken).values(jti=jti, session_id=session.id)
     db.session.execute(new.on_conflict_do_nothing())
+    user_id, csrf_token = session.user_id, str(uuid4())
     return {
-        "access_token": tokens.access_token(session.user_id, session.id),
-        "refresh_token": tokens.refresh_token(session.user_id, session.id, jti=jti, expires_at=session.expires_at),
+        "access_token": tokens.access_token(user_id, session.id, csrf_token=csrf_token),
+        "refresh_token": tokens.refresh_token(
+            user_id, session.id, jti=jti, expires_at=session.expires_at, csrf_token=csrf_token
+        ),
+        "csrf_token": csrf_token,
+        "cookie_max_age": int((session.expires_at - clock.now()).total_seconds()) if session.remember else None,
         "token_type": "Bearer",
         "expires_in": current_app.config["JWT_ACCESS_TOKEN_EXPIRES"],
     }

@@ -34,29 +34,33 @@ SETTINGS = {
     "JWT_ENCODE_ISSUER": ISSUER,
     "JWT_DECODE_ISSUER": ISSUER,
     "JWT_DECODE_AUDIENCE": ACCESS,
-    "JWT_TOKEN_LOCATION": ["headers"],
+    "JWT_TOKEN_LOCATION": ["headers", "cookies"],  # With the second, every token has the claim ``csrf``.
 }
 
 
 @dataclass(frozen=True)
 class Claims:
-    """The claims of a valid token: its user, its session, its own id, and when it expires."""
+    """The claims of a valid token: its user, its session, its own id, and when it expires.
+
+    ``csrf_token``: what a write repeats that sends the token as a cookie; empty in tokens from before there were any.
+    """
 
     user_id: int
     session_id: int
     jti: str
     expires_at: float  # seconds since 1970
+    csrf_token: str
 
 
-def access_token(user_id: int, session_id: int) -> str:
+def access_token(user_id: int, session_id: int, *, csrf_token: str) -> str:
     """Return a new access token; it lives for the setting JWT_ACCESS_TOKEN_EXPIRES (seconds)."""
-    claims = {"sid": session_id, "aud": ACCESS}
+    claims = {"sid": session_id, "aud": ACCESS, "csrf": csrf_token}
     return str(create_access_token(str(user_id), additional_claims=claims))
 
 
-def refresh_token(user_id: int, session_id: int, *, jti: str, expires_at: datetime) -> str:
+def refresh_token(user_id: int, session_id: int, *, jti: str, expires_at: datetime, csrf_token: str) -> str:
     """Return a new refresh token with the id ``jti``. It lives as long as its session."""
-    claims = {"sid": session_id, "aud": REFRESH, "jti": jti}
+    claims = {"sid": session_id, "aud": REFRESH, "jti": jti, "csrf": csrf_token}
     return str(create_refresh_token(str(user_id), additional_claims=claims, expires_delta=expires_at - clock.now()))
 
 
@@ -100,4 +104,4 @@ def _verified(token: str, key: str, audience: str) -> Claims:
         raise jwt.InvalidTokenError
     if max(int(user_id), session_id) > MAX_ID or session_id < 1:
         raise jwt.InvalidTokenError  # No row has such an id, and a database refuses the question.
-    return Claims(int(user_id), session_id, claims["jti"], claims["exp"])
+    return Claims(int(user_id), session_id, claims["jti"], claims["exp"], str(claims.get("csrf", "")))

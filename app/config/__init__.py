@@ -34,6 +34,7 @@ OPTIONAL = {
     ),
     "SENTRY_DSN": ("sentry", ("sentry_sdk",)),
 }
+LOCAL_PAGES = ["http://localhost:*", "http://127.0.0.1:*"]  # as Vite and Next serve them
 PLACEHOLDERS = ("only-for-tests", "change", "default", "example", "secret", "password", "replace", "your-", "dev-")
 
 
@@ -113,6 +114,7 @@ def _fill_in_for_development(settings: dict[str, Any], instance: Path) -> None:
         settings["DATABASE_URL"] = "sqlite:///agora.db"
     if settings["RATES_URL"] == "" and settings["PORT"] is not None:
         settings["RATES_URL"] = f"http://127.0.0.1:{settings['PORT'] + 10}"
+    settings["CORS_ORIGINS"] = settings["CORS_ORIGINS"] or LOCAL_PAGES
     for name in SECRETS:
         settings[name] = settings[name] or _kept_secret(instance / name.lower())
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-ORIGIN = re.compile(r"\*|https?://[^/\s]+")
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[^/\s*:@]+)(:([0-9]{1,5}|\*))?")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def origins(text: str) -> list[str]:
-    """Read a list of origins, separated by commas."""
+    """Read a list of origins, separated by commas; ``:*`` in place of a port stands for each."""
     found = [origin.strip() for origin in text.split(",") if origin.strip()]
     if any(not ORIGIN.fullmatch(origin) for origin in found):
         raise ValueError("must be origins like https://shop.example.com, separated by commas")

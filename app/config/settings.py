@@ -111,7 +111,13 @@ SETTINGS = (
     ),
     Setting("SENTRY_DSN", "", "Where Sentry is told of errors. Needs the package category sentry.", sentry_dsn),
     Setting("SQLALCHEMY_ECHO", False, "Log every SQL statement.", flag),
-    Setting("CORS_ORIGINS", [], "Origins whose pages may call the API, separated by commas.", origins),
+    Setting(
+        "CORS_ORIGINS",
+        [],
+        "Origins whose pages may call the API, with cookies too, separated by commas. "
+        "Development allows http://localhost:* and http://127.0.0.1:*.",
+        origins,
+    ),
     Setting("JWT_ACCESS_TOKEN_EXPIRES", 3600, "Seconds that an access token lives.", number(1, 86400)),
     Setting(
         "JWT_REFRESH_TOKEN_EXPIRES",

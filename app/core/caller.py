@@ -21,6 +21,7 @@ class Caller:
     session_id: int | None = None
     account: Any = None  # the member's own row, which was read to recognise the caller
     fresh_until: datetime | None = None  # None: the session has never been fresh since that is noted
+    csrf_token: str | None = None  # what a write by the cookie that was sent repeats; None where a header was sent
 
     def may(self, permission: str) -> bool:
         """Return whether the caller has ``permission``."""
@@ -53,10 +54,16 @@ EXTENSION = "agora-authentication"
 
 
 class Credentials(NamedTuple):
-    """What a valid token says: whose it is, and of which session."""
+    """What a valid token says: whose it is, and of which session.
+
+    ``csrf_token``: what a write repeats; None unless the token was sent as a cookie.
+    ``refresh_id``: the token's own id, where a refresh token was sent in place of an access token.
+    """
 
     user_id: int
     session_id: int
+    csrf_token: str | None = None
+    refresh_id: str | None = None
 
 
 class Authentication(Protocol):
@@ -64,6 +71,13 @@ class Authentication(Protocol):
 
     def verify(self, token: str) -> Credentials:
         """Return what an access token says, without a look at the database. Raises Unauthorized."""
+
+    def verify_cookie(self, *, or_refresh: bool) -> Credentials | None:
+        """Return what the request's access cookie says, None without one.
+
+        ``or_refresh``: where it has expired or is gone, the refresh cookie will do. Raises Unauthorized, or Forbidden
+        for a write without the CSRF token.
+        """
 
     def identify(self, credentials: Credentials, *, for_update: bool) -> Caller:
         """Return the caller by one statement; in a unit of work it holds the member's row. Raises Unauthorized.
@@ -93,10 +107,15 @@ def bearer_token() -> str | None:
     return token.strip()
 
 
-def sent_credentials() -> Credentials | None:
-    """Return what the request's token says, None where none was sent. Raises Unauthorized for a bad one."""
+def sent_credentials(*, or_refresh: bool = False) -> Credentials | None:
+    """Return what the request's token says, None where none was sent. A header counts before a cookie.
+
+    ``or_refresh``: the refresh cookie will do. Raises Unauthorized for a bad token, Forbidden without the CSRF token.
+    """
     token = bearer_token()
-    return None if token is None else _authentication().verify(token)
+    if token is not None:
+        return _authentication().verify(token)
+    return _authentication().verify_cookie(or_refresh=or_refresh) if "HTTP_COOKIE" in request.environ else None
 
 
 def identify(credentials: Credentials, *, for_update: bool) -> Caller:

@@ -62,7 +62,7 @@ class Unauthorized(AppError):
 
     status = 401
     code = "unauthorized"
-    message = "Sign in: this needs a valid access token in the Authorization header."
+    message = "Sign in: this needs a valid access token, in the Authorization header or as a cookie."
 
     def __init__(self, message: str | None = None, **kwargs: Any) -> None:
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"}, **kwargs)

@@ -47,3 +47,5 @@ class Access(Enum):
     PUBLIC = "Open to all. Who sends a token is recognised, and may see more."
     SIGNED_IN = "Open to every signed-in caller."
     REFRESH = "Takes a refresh token in place of an access token."
+    REFRESH_COOKIE = "Takes the refresh cookie in place of an access token."
+    EITHER_COOKIE = "Open to every signed-in caller; the refresh cookie will do where the access cookie has expired."

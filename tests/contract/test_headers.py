@@ -1,9 +1,11 @@
 """What every answer has, whatever it is."""
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 
-from app import create_app
+from app import config, create_app
 from tests.client import CheckedClient
 from tests.conftest import AsUser, dispose, new_client
 from tests.contract.routes import ROUTES, Route, names
@@ -102,6 +104,73 @@ def test_a_browser_may_ask_before_it_sends(shared: CheckedClient) -> None:
     assert answer.status_code == 200
     assert "POST" in answer.headers["Access-Control-Allow-Methods"]
     assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
+
+
+@pytest.mark.parametrize("url", ["/health", "/nowhere", "/auth/me"])
+def test_a_page_of_an_allowed_origin_sends_its_cookies_and_reads_what_downloads_need(
+    shared: CheckedClient, url: str
+) -> None:
+    headers = shared.get(url, headers={"Origin": "https://shop.example.com"}).headers
+    assert headers["Access-Control-Allow-Credentials"] == "true"
+    exposed = headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"Content-Disposition", "Content-Range", "Accept-Ranges", "ETag", "Retry-After"} <= set(exposed)
+
+
+def test_a_browser_need_not_ask_again_for_two_hours(shared: CheckedClient) -> None:
+    asked = {"Origin": "https://shop.example.com", "Access-Control-Request-Method": "PUT"}
+    headers = shared.options("/auth/session", headers=asked).headers
+    assert (headers["Access-Control-Max-Age"], headers["Access-Control-Allow-Credentials"]) == ("7200", "true")
+
+
+def test_what_no_browser_has_asked_says_nothing_of_origins(shared: CheckedClient) -> None:
+    headers = shared.get("/health").headers
+    assert [name for name, _ in headers if name.startswith("Access-Control-")] == []
+    assert "Origin" in headers["Vary"]
+
+
+OTHERS = [
+    "https://shop.example.com.evil.example.com",
+    "https://shop.example.com:8443",
+    "https://shop-example.com",
+    "https://evil.example.com/https://shop.example.com",
+    "http://shop.example.com",
+    "null",
+    "*",
+]
+
+
+@pytest.mark.parametrize("origin", OTHERS)
+def test_no_other_origin_is_taken_for_an_allowed_one(shared: CheckedClient, origin: str) -> None:
+    for method in ("GET", "OPTIONS"):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        headers = shared.open("/auth/session", method=method, headers=asked).headers
+        assert [name for name, _ in headers if name.startswith("Access-Control-")] == []
+        assert "Origin" in headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        ("http://localhost:5173", True),
+        ("http://localhost", True),
+        ("http://127.0.0.1:3000", True),
+        ("https://localhost:5173", False),
+        ("http://localhost:5173.evil.example.com", False),
+        ("http://localhost.evil.example.com", False),
+        ("http://localhost:", False),
+        ("http://127a0b0c1:3000", False),
+        ("http://192.168.0.1:5173", False),
+    ],
+)
+def test_in_development_the_pages_of_this_machine_may_call_the_api_from_any_port(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str, is_allowed: bool
+) -> None:
+    monkeypatch.setattr(config, "ROOT", tmp_path)  # without the .env and the settings of this machine
+    developed = create_app("development", {"DATABASE_URL": app.config["DATABASE_URL"]})
+    dispose(developed)
+    headers = developed.test_client().get("/health", headers={"Origin": origin}).headers
+    assert headers.get("Access-Control-Allow-Origin") == (origin if is_allowed else None)
+    assert headers.get("Access-Control-Allow-Credentials") == ("true" if is_allowed else None)
 
 
 def test_without_allowed_origins_no_page_of_another_origin_may_read(client: CheckedClient) -> None:

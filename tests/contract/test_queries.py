@@ -26,6 +26,10 @@ QUERIES: dict[str, int | tuple[int, int]] = {
     "POST /auth/login": 6,
     "POST /auth/refresh": 6,
     "POST /auth/logout": 3,
+    "POST /auth/session": 6,
+    "PUT /auth/session": 6,
+    "GET /auth/session": 1,
+    "DELETE /auth/session": 3,
     "POST /auth/confirm": 4,
     "GET /auth/me": 1,
     "DELETE /auth/sessions": 3,
@@ -122,9 +126,11 @@ def made_to_succeed(route: Route, client: CheckedClient) -> Json:
     match str(route):
         case "POST /auth/login":
             return {"json": credentials}
+        case "POST /auth/session":
+            return {"json": {**credentials, "remember": True}}
         case "POST /auth/confirm":
             return {"json": {"password": PASSWORD}}
-        case "POST /auth/refresh":
+        case "POST /auth/refresh" | "PUT /auth/session":
             use_token(client, client.post("/auth/login", json=credentials).get_json()["refresh_token"])
         case "DELETE /api/v1/users/<id:user_id>":
             empty_the_account(client)

@@ -135,7 +135,7 @@ class Stage:
             _complete_query(case.query)
         if not negative(In.BODY) and isinstance(case.body, dict):
             body = _whole_numbers(case.body)
-            self._complete_body(body, signs_in=case.path == "/auth/login")
+            self._complete_body(body, signs_in=case.path in ("/auth/login", "/auth/session"))
             if case.path == "/auth/confirm":
                 body["password"] = PASSWORD
             case.body = body

@@ -20,17 +20,6 @@ SECURITY = {
 }
 HSTS = "max-age=31536000; includeSubDomains"
 
-EXPOSED = [
-    "ETag",
-    "Link",
-    "Location",
-    "Retry-After",
-    "WWW-Authenticate",
-    "X-Request-ID",
-    "Idempotent-Replayed",
-    "Dry-Run",
-]
-
 
 def init_app(app: Flask) -> None:
     """Finish the headers of every response."""

@@ -76,7 +76,12 @@ class Contract:
     @property
     def looks_at_caller(self) -> bool:
         """Whether the response depends on who asks."""
-        return self.permission not in (Access.ANONYMOUS, Access.REFRESH)
+        return self.permission not in (Access.ANONYMOUS, Access.REFRESH, Access.REFRESH_COOKIE)
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether the caller's own browser may keep the response: it shows no token."""
+        return self.looks_at_caller and self.permission is not Access.EITHER_COOKIE
 
     @property
     def needs_caller(self) -> bool:
@@ -97,10 +102,10 @@ class Contract:
     def is_tagged(self, method: str) -> bool:
         """Return whether the answer has an entity tag."""
         shows_resource = method in (*READING, "PUT", "PATCH") or self.status == 201 or self.load is not None
-        shown = self.response is not None and shows_resource and (self.looks_at_caller or self.status == 201)
+        shown = self.response is not None and shows_resource and (self.may_be_kept or self.status == 201)
         return shown or self.accepts_ranges
 
     def checks_if_match(self, method: str, resource: Any) -> bool:
         """Return whether a write is refused when the resource has changed since the client has read it."""
         reader = getattr(resource, "get", None)
-        return method in ("PUT", "PATCH", "DELETE") and reader is not None and reader.contract.response is not None
+        return method in ("PUT", "PATCH", "DELETE") and reader is not None and reader.contract.is_tagged("GET")

@@ -20,6 +20,7 @@ from app.core.http.request_body import READING, parse_json, read_body
 from app.core.http.responses import json_response, shown_response, without_ids
 from app.core.lists.page import page_of
 from app.core.parameters import read_parameters
+from app.core.permissions import Access
 from app.core.representation import dump
 from app.core.request_state import request_state
 from app.core.rest.call import Call, Sent
@@ -34,7 +35,7 @@ def handle(resource: Any, path: dict[str, Any]) -> Response:
     """Answer the request under way by the method of ``resource`` that it asks for; ``path`` is what its URL names."""
     call = Call.of_request(resource, path)
     contract = call.contract
-    request_state().cache_control = "private, no-cache" if contract.looks_at_caller else "no-store"
+    request_state().cache_control = "private, no-cache" if contract.may_be_kept else "no-store"
     credentials = _authenticated(contract)
     if call.method in READING:
         caller = _authorised(contract, credentials)
@@ -76,8 +77,12 @@ def _execute(call: Call, caller: Caller, sent: Sent) -> Response:
 
 
 def _authenticated(contract: Contract) -> Credentials | None:
-    """Return what the token says, None for an anonymous caller. Raises Unauthorized. No statement is sent for it."""
-    credentials = sent_credentials() if contract.looks_at_caller else None
+    """Return what the token says, None for an anonymous caller. No statement is sent for it.
+
+    Raises Unauthorized, or Forbidden for a write by cookie without its CSRF token.
+    """
+    or_refresh = contract.permission is Access.EITHER_COOKIE
+    credentials = sent_credentials(or_refresh=or_refresh) if contract.looks_at_caller else None
     if credentials is None and contract.needs_caller:
         raise Unauthorized
     return credentials

@@ -33,6 +33,7 @@ from app.core.parameters import Parameter
 from app.core.permissions import Access
 from app.core.rest.contract import DRY_RUN, Contract
 from app.core.rest.openapi_schemas import Components, reference
+from app.core.rest.openapi_security import access, security_of, security_schemes
 from app.core.rest.resource import Resource
 from app.core.schema import MAX_ID
 
@@ -42,17 +43,6 @@ Json = dict[str, Any]
 # As https://flask.palletsprojects.com/en/stable/api/#url-route-registrations writes them: <converter:name>.
 PATH_PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
-SECURITY_SCHEMES: Json = {
-    "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "refresh_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-}
-NEEDS_TOKEN: list[Json] = [{"access_token": []}]
-SECURITY: dict[Any, list[Json]] = {
-    Access.ANONYMOUS: [],
-    Access.PUBLIC: [{}, *NEEDS_TOKEN],
-    Access.REFRESH: [{"refresh_token": []}],
-}
-FRESH = "Needs a fresh sign-in, 403 `fresh_sign_in_required` without: of the last 10 minutes, or `POST /auth/confirm`."
 TEXT: Json = {"type": "string"}
 ONE_FILE: Json = {
     "type": "object",
@@ -66,7 +56,7 @@ IDEMPOTENCY_KEY: Json = {"type": "string", "minLength": 1, "maxLength": 255, "pa
 def document(app: Flask) -> Json:
     """Return the whole document for the routes of ``app``."""
     spec = APISpec("Agora", VERSION, "3.1.0", info={"description": DESCRIPTION})
-    for name, scheme in SECURITY_SCHEMES.items():
+    for name, scheme in security_schemes(app).items():
         spec.components.security_scheme(name, scheme)
     components = Components(spec)
     tags: dict[str, Json] = {}
@@ -110,30 +100,23 @@ class _Operation:
         self.reads = method == "GET"
         self.tagged = self.contract.is_tagged(method)
         self.checks_if_match = self.contract.checks_if_match(method, view)
+        self.security = security_of(self.contract, reads=self.reads)
         self.takes_key = self.contract.takes_idempotency_key(method, rule.rule)
 
     def described(self, tag: str) -> Json:
         """Return the operation as OpenAPI writes it."""
         summary, _, description = (self.handler.__doc__ or "").partition("\n")
-        lines = [*description.strip().splitlines(), "", self._access()]
+        lines = [*description.strip().splitlines(), "", access(self.contract)]
         operation: Json = {
             "operationId": f"{self.method.lower()}_{self.rule.endpoint}",
             "summary": summary.strip().rstrip("."),
             "description": "\n".join(line.strip() for line in lines),
             "tags": [tag],
-            "security": SECURITY.get(self.contract.permission, NEEDS_TOKEN),
+            "security": self.security,
             "parameters": [*self._query_parameters(), *self._header_parameters()],
             "responses": self._responses(),
         }
         return operation | self._request_body()
-
-    def _access(self) -> str:
-        permission = self.contract.permission
-        access = permission.value if isinstance(permission, Access) else f"Needs the permission `{permission}`."
-        if self.contract.fresh:
-            return f"{access} {FRESH}"
-        fields = ", ".join(f"`{name}`" for name in sorted(self.contract.fresh_fields))
-        return f"{access} With {fields}: {FRESH}" if fields else access
 
     def _query_parameters(self) -> Iterator[Json]:
         for parameter in self.contract.parameters(self.method, self.rule.rule):
@@ -212,7 +195,7 @@ class _Operation:
         yield BadRequest
         if self.contract.permission is not Access.ANONYMOUS:
             yield Unauthorized
-        if isinstance(self.contract.permission, str) or self.contract.fresh or self.contract.fresh_fields:
+        if isinstance(self.contract.permission, str) or any("csrf_token" in way for way in self.security):
             yield Forbidden
         if self.rule.arguments:
             yield NotFound
