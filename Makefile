@@ -13,10 +13,10 @@ PIPENV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" PIPENV_VERBOSITY=-1 PIPENV_DONT_LOAD_E
 export FLASK_SKIP_DOTENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format lint declared stack stack-test drill bench lock clean
+.PHONY: help run test test-fast check format lint declared stack stack-test browser-test drill bench lock clean
 
 help: ## Show what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## Migrate, fill an empty development database, and run it all at HOST:PORT
 	@$(BIN)/python -m flask --app wsgi prepare
@@ -67,6 +67,9 @@ stack: $(VENV)/.installed ## Run it as in production, behind Nginx, at STACK_POR
 
 stack-test: $(VENV)/.installed-dev ## Test it as in production: through Nginx, while it is reloaded, restarted and broken
 	@$(BIN)/python -m pytest tests/stack
+
+browser-test: $(VENV)/.installed-dev ## Test it from a page of another origin in headless Chromium; needs Debian's chromium
+	@$(BIN)/python -m pytest tests/browser
 
 drill: $(VENV)/.installed ## Break one part of it after the other under load (5 minutes); ARGS=--only=redis, ARGS=--publish
 	@$(BIN)/python -m deploy.drill $(ARGS)
