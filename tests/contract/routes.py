@@ -46,7 +46,6 @@ def _routes() -> list[Route]:
 
 
 ROUTES = _routes()
-LISTS = [route for route in ROUTES if route.contract.listing]
 BODIES = [route for route in ROUTES if route.contract.body]
 
 

@@ -13,15 +13,13 @@ from flask import Flask
 from app.core import clock
 from tests.client import CheckedClient
 from tests.conftest import AsUser, Counter, new_client, use_token
+from tests.contract.resources import RESOURCES, Resource, posted
 
 Json = dict[str, Any]
 
 STRONG = re.compile(r'"[^"]+"')
 OTHER = '"0123456789abcdef0123456789abcdef"'
-THINGS: dict[str, tuple[Json, list[Json]]] = {
-    "/api/v1/todos": ({"task": "x"}, [{"done": True}, {"done": False}, {"task": "y"}]),
-    "/api/v1/posts": ({"title": "t", "content": "c"}, [{"title": "u"}, {"title": "t"}, {"content": "d"}]),
-}
+CHANGED = [one for one in RESOURCES if one.make is posted and one.changes and not one.after]
 WRITES: list[tuple[str, Json]] = [("PUT", {"json": {"task": "z"}}), ("PATCH", {"json": {"task": "z"}}), ("DELETE", {})]
 
 
@@ -33,20 +31,19 @@ def tag_of(client: CheckedClient, url: str) -> str:
 def member(as_user: AsUser) -> CheckedClient:
     """A member with the todo and the post 1."""
     member = as_user()
-    for url, (body, _) in THINGS.items():
+    for url, body in (("/api/v1/todos", {"task": "x"}), ("/api/v1/posts", {"title": "t", "content": "c"})):
         assert member.post(url, json=body).get_json()["id"] == 1
     return member
 
 
-@pytest.mark.parametrize("url", THINGS)
+@pytest.mark.parametrize("resource", CHANGED, ids=lambda one: one.url)
 def test_the_tag_is_the_same_from_every_method_and_another_after_each_change(
-    monkeypatch: pytest.MonkeyPatch, as_user: AsUser, url: str
+    monkeypatch: pytest.MonkeyPatch, as_user: AsUser, resource: Resource
 ) -> None:
     member = as_user()
     standing = datetime(2026, 1, 1, tzinfo=UTC)
     monkeypatch.setattr(clock, "now", lambda: standing)
-    body, changes = THINGS[url]
-    made = member.post(url, json=body)
+    made = member.post(resource.url, json=resource.new)
     location = made.headers["Location"]
     tags = [made.headers["ETag"]]
 
@@ -54,11 +51,11 @@ def test_the_tag_is_the_same_from_every_method_and_another_after_each_change(
         assert tag_of(member, location) == member.head(location).headers["ETag"] == tags[-1]
 
     read()
-    for change in changes:
+    for change in resource.changes:
         tags.append(member.patch(location, json=change).headers["ETag"])
         read()
         assert member.patch(location, json=change).headers["ETag"] == tags[-1]
-    tags.append(member.put(location, json={**body, **changes[-1], next(iter(body)): "put"}).headers["ETag"])
+    tags.append(member.put(location, json=resource.body("PUT <id>")).headers["ETag"])
     read()
     assert len(set(tags)) == len(tags)
     assert all(STRONG.fullmatch(tag) for tag in tags)

@@ -1,118 +1,44 @@
 """Dry runs: every JSON write below /api/v1 answers as it would, and leaves no trace."""
 
-from io import BytesIO
 from typing import Any
 
 import pytest
 from flask import Flask
-from PIL import Image
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from app.core.db.base import Base
-from app.core.unit_of_work import unit_of_work
 from app.extensions import db
-from app.notifications.models import Notification
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser, ask_for_job
+from tests.conftest import PASSWORD, AsUser
+from tests.contract.resources import KNOWN, prepare, sent_to
 from tests.contract.routes import ROUTES, Route, names
 
 Json = dict[str, Any]
 
 DRY = {"dry_run": "true"}
 KEY = {"Idempotency-Key": "a-key"}
-DELETION = "DELETE /api/v1/users/<id:user_id>"
 OTHER = {"If-Match": '"another"'}
+POST = {"title": "t", "content": "c"}
+ACCOUNT = {"email": "new@example.com", "name": "New", "password": PASSWORD}
 WRITES = [
     route
-    for route in ROUTES
+    for route in KNOWN
     if route.method != "GET" and route.rule.startswith("/api/v1/") and not route.contract.upload
 ]
-ELSEWHERE = [route for route in ROUTES if route.method != "GET" and route not in WRITES]
+ELSEWHERE = [
+    route
+    for route in ROUTES
+    if route.method != "GET" and (not route.rule.startswith("/api/v1/") or route.contract.upload)
+]
 READS = [route for route in ROUTES if route.method == "GET"]
-# What is sent to each write, by the last word of its path.
-BODIES: dict[str, Json] = {
-    "users": {"email": "new@example.com", "name": "New", "password": PASSWORD},
-    "user_id": {"name": "Renamed"},
-    "posts": {"title": "t", "content": "c"},
-    "post_id": {"title": "t", "content": "changed"},
-    "todos": {"task": "x"},
-    "todo_id": {"task": "changed", "done": True},
-    "products": {"name": "Honey", "price": 7, "stock": 50},
-    "product_id": {"name": "Honey", "price": 8, "stock": 40},
-    "orders": {"lines": [{"product_id": 1, "quantity": 2}]},
-    "deposits": {"user_id": 1, "amount": 100},
-    "withdrawals": {"user_id": 1, "amount": 9},
-    "transfers": {"receiver_id": 2, "amount": 11},
-    "notification_id": {"read": True},
-    "imports": {"kind": "products", "file_id": 1, "mode": "partial"},
-    "reports": {"kind": "statement", "format": "csv"},
-}
-
-
-def uploaded() -> Json:
-    """Return what uploads a picture."""
-    return {"data": {"file": (BytesIO(PICTURE), "red.png")}}
-
-
-def sent_to(route: Route) -> Json:
-    """Return what makes a write below /api/v1 succeed."""
-    if route.contract.upload:
-        return uploaded()
-    word = route.rule.rpartition("/")[2].removeprefix("<id:").removesuffix(">")
-    return {"json": BODIES[word]} if route.contract.body else {}
-
-
-def _picture() -> bytes:
-    made = BytesIO()
-    Image.new("RGB", (8, 8), "red").save(made, "PNG")
-    return made.getvalue()
-
-
-PICTURE = _picture()
-
-
-def stocked(as_user: AsUser) -> CheckedClient:
-    """Return an admin who has the number 1 of everything, and may do anything with it, and of each two more."""
-    admin, seller = as_user("admin"), as_user("admin")
-    assert (admin.user_id, seller.user_id) == (1, 2)
-    for word in ("posts", "todos", "products", "deposits", "orders", "transfers") * 3:
-        member = seller if word == "products" else admin
-        assert member.post(f"/api/v1/{word}", json=BODIES[word]).status_code == 201
-    assert [ask_for_job(admin) for _ in range(3)] == [1, 2, 3]
-    assert admin.post("/api/v1/files", **uploaded()).status_code == 201
-    add_notifications(admin, 3)
-    assert admin.post("/auth/login", json={"email": admin.email, "password": PASSWORD}).status_code == 200
-    return admin
-
-
-def add_notifications(member: CheckedClient, number: int) -> None:
-    """Let the member be told of transfers."""
-    data = {"transfer_id": 1, "kind": "deposit", "sender_id": None, "receiver_id": member.user_id, "amount": 1}
-    rows = [{"user_id": member.user_id, "kind": "transfer_received", "data": data} for _ in range(number)]
-    with member.application.app_context():
-        unit_of_work(lambda: db.session.execute(insert(Notification), rows))
-
-
-def empty_the_account(admin: CheckedClient) -> None:
-    """Let nothing keep the stocked admin from being deleted."""
-    for number in (1, 2, 3):
-        assert admin.post(f"/api/v1/orders/{number}/cancellation").status_code == 200
-    left = {"user_id": 1, "amount": admin.get("/api/v1/wallet").get_json()["balance"]}
-    assert admin.post("/api/v1/withdrawals", json=left).status_code == 201
-
-
-@pytest.fixture
-def owner(as_user: AsUser) -> CheckedClient:
-    """An admin with the number 1 of everything."""
-    return stocked(as_user)
 
 
 @pytest.fixture
 def member(as_user: AsUser) -> CheckedClient:
     """A member with the number 1 of posts and todos."""
     member = as_user()
-    for url in ("posts", "todos"):
-        assert member.post(f"/api/v1/{url}", json=BODIES[url]).get_json()["id"] == 1
+    for url, body in (("posts", POST), ("todos", {"task": "x"})):
+        assert member.post(f"/api/v1/{url}", json=body).get_json()["id"] == 1
     return member
 
 
@@ -127,8 +53,7 @@ def everything(app: Flask) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("route", WRITES, ids=names)
 def test_a_dry_run_answers_as_the_write_and_leaves_no_trace(app: Flask, owner: CheckedClient, route: Route) -> None:
-    if str(route) == DELETION:
-        empty_the_account(owner)
+    prepare(route, owner)
     before = everything(app)
     dry = route.call(owner, query_string=DRY, headers=KEY, **sent_to(route))
     assert everything(app) == before
@@ -152,8 +77,7 @@ def test_a_dry_run_answers_as_the_write_and_leaves_no_trace(app: Flask, owner: C
 
 @pytest.mark.parametrize("route", WRITES, ids=names)
 def test_a_run_that_is_said_not_to_be_dry_is_the_write(app: Flask, owner: CheckedClient, route: Route) -> None:
-    if str(route) == DELETION:
-        empty_the_account(owner)
+    prepare(route, owner)
     before = everything(app)
     answer = route.call(owner, query_string={"dry_run": "false"}, **sent_to(route))
     assert (answer.status_code < 300, "Dry-Run" in answer.headers) == (True, False)
@@ -182,15 +106,15 @@ REFUSED: list[tuple[int, str, str, Json]] = [
     (400, "POST", "todos", {"json": {"task": "x", "id": 5}}),
     (400, "POST", "todos", {"data": b"{", "content_type": "application/json"}),
     (400, "POST", "todos", {"json": {"task": "x"}, "headers": {"Idempotency-Key": "x" * 256}}),
-    (400, "POST", "users", {"json": {**BODIES["users"], "password": "weak"}}),
+    (400, "POST", "users", {"json": {**ACCOUNT, "password": "weak"}}),
     (400, "PATCH", "users/1", {"json": {"email": "other@example.com"}}),
     (401, "POST", "todos", {"json": {"task": "x"}, "headers": {"Authorization": "Bearer x"}}),
-    (403, "POST", "posts", {"json": {**BODIES["posts"], "is_hidden": True}}),
+    (403, "POST", "posts", {"json": {**POST, "is_hidden": True}}),
     (403, "PATCH", "users/1", {"json": {"role": "admin"}}),
     (403, "DELETE", "users/2", {}),
     (404, "DELETE", "users/7", {}),
     (404, "PATCH", "todos/7", {"json": {}}),
-    (409, "POST", "users", {"json": {**BODIES["users"], "email": "MEMBER1@example.com"}}),
+    (409, "POST", "users", {"json": {**ACCOUNT, "email": "MEMBER1@example.com"}}),
     (412, "PUT", "todos/1", {"json": {"task": "y"}, "headers": OTHER}),
     (412, "PATCH", "posts/1", {"json": {"title": "y"}, "headers": OTHER}),
     (412, "DELETE", "users/1", {"headers": OTHER}),

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser, ask_for_job
-from tests.contract.routes import BODIES, LISTS, ROUTES, Route, names
-from tests.contract.test_dry_run import add_notifications
+from tests.conftest import AsUser
+from tests.contract.resources import KNOWN, LISTS, sent_to
+from tests.contract.routes import BODIES, ROUTES, Route, names
 
-PRODUCT = {"name": "Name", "price": 1, "stock": 1}
 NOT_JSON = {
     "empty": b"",
     "not JSON": b"title=x",
@@ -47,18 +46,6 @@ ODD_VALUES: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def owner(as_user: AsUser) -> CheckedClient:
-    """A member who owns number 1 of everything, so that the body is what is wrong with a request."""
-    member = as_user("admin")
-    assert member.user_id == 1
-    for url, body in (("posts", {"title": "t", "content": "c"}), ("todos", {"task": "x"}), ("products", PRODUCT)):
-        assert member.post(f"/api/v1/{url}", json=body).get_json()["id"] == 1
-    assert ask_for_job(member) == 1
-    add_notifications(member, 1)
-    return member
-
-
 def check_lists(client: CheckedClient) -> None:
     for route in LISTS:
         assert route.call(client).status_code in (200, 404)
@@ -87,25 +74,16 @@ def test_a_body_above_a_mebibyte_is_413(as_user: AsUser, route: Route) -> None:
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("route", BODIES, ids=names)
+@pytest.mark.parametrize("route", [route for route in BODIES if route in KNOWN], ids=names)
 def test_odd_values_in_any_field_are_refused_or_kept_but_never_break_anything(
     owner: CheckedClient, route: Route
 ) -> None:
     assert route.contract.body
-    good = {
-        "email": owner.email,
-        "password": PASSWORD,
-        "name": "Name",
-        "title": "t",
-        "content": "c",
-        "task": "x",
-        "kind": "statement",
-        "format": "csv",
-    } | PRODUCT
+    good = sent_to(route)["json"]
     fields = route.contract.body().fields
     for name in [*fields, "unknown", "", "__class__", "a.b"]:
         for value in ODD_VALUES:
-            body = {key: item for key, item in good.items() if key in fields} | {name: value}
+            body = good | {name: value}
             answer = route.call(owner, data=json.dumps(body), content_type="application/json")
             assert answer.status_code < 500, (name, value)
     check_lists(owner)
@@ -159,7 +137,7 @@ def test_a_body_that_breaks_off_is_not_executed(owner: CheckedClient) -> None:
         environ_overrides={"CONTENT_LENGTH": "100"},
     )
     assert answer.status_code == 400
-    assert owner.get("/api/v1/todos").get_json()["total"] == 1
+    assert owner.get("/api/v1/todos").get_json()["total"] == 3
 
 
 class BrokenInput:

@@ -3,60 +3,12 @@
 from typing import Any
 
 import pytest
-from flask import Flask
-from sqlalchemy import insert
 
-from app.audit.models import AuditRecord
-from app.auth.models import Session
-from app.core import clock
-from app.core.unit_of_work import unit_of_work
-from app.extensions import db
-from app.files.models import File
-from app.jobs.models import Job
-from app.orders.models import Order, OrderLine
-from app.posts.models import Post
-from app.products.models import Product
-from app.todos.models import Todo
-from app.users.models import User
-from app.wallet.models import Account, Entry, Transfer
 from tests.client import CheckedClient
-from tests.conftest import AsUser, Counter
-from tests.contract.routes import LISTS, Route, names
-from tests.contract.test_dry_run import add_notifications
-
-ROWS = 130
-
-
-@pytest.fixture
-def reader(app: Flask, as_user: AsUser) -> CheckedClient:
-    """An admin who finds more than a page of everything."""
-    member = as_user("admin")
-    assert member.user_id == 1
-    rows = range(ROWS)
-    fields = {"expires_at": clock.now().replace(year=2999), "last_used_at": clock.now(), "address": "", "agent": ""}
-    picture = {"content_type": "image/png", "size": 1, "sha256": "0" * 64, "awaits_thumbnail": False}
-    filling: list[tuple[Any, list[dict[str, Any]]]] = [
-        (User, [{"name": f"m{i}", "email": f"m{i}@x.example", "email_key": f"m{i}@x.example"} for i in rows]),
-        (Post, [{"user_id": 1, "title": f"t{i}", "content": "c"} for i in rows]),
-        (Todo, [{"user_id": 1, "task": f"t{i}"} for i in rows]),
-        (File, [{"user_id": 1, "name": "f", "storage_key": f"k{i}", **picture} for i in rows]),
-        (Session, [{"user_id": 1, **fields} for _ in rows]),
-        (AuditRecord, [{"action": "session.failed", "data": {}} for _ in rows]),
-        (Product, [{"seller_id": 1, "name": f"p{i}", "price": i, "stock": 1} for i in rows]),
-        (Job, [{"user_id": 1, "kind": "purge", "params": {}, "due_at": clock.now()} for _ in rows]),
-        (
-            Account,
-            [{"kind": "issuing", "user_id": None, "balance": -ROWS}, {"kind": "member", "user_id": 1, "balance": ROWS}],
-        ),
-        (Transfer, [{"kind": "deposit", "receiver_id": 1, "amount": 1} for _ in rows]),
-        (Entry, [{"transfer_id": i + 1, "account_id": 2, "amount": 1, "balance_after": i + 1} for i in rows]),
-        (Order, [{"buyer_id": 1, "seller_id": 2, "total": 0} for _ in rows]),
-        (OrderLine, [{"order_id": i + 1, "product_id": 1, "name": "p", "unit_price": 0, "quantity": 1} for i in rows]),
-    ]
-    with app.app_context():
-        unit_of_work(lambda: [db.session.execute(insert(model), values) for model, values in filling])
-    add_notifications(member, ROWS)
-    return member
+from tests.conftest import Counter
+from tests.contract.conftest import ROWS
+from tests.contract.resources import LISTS
+from tests.contract.routes import Route, names
 
 
 def listed(route: Route, client: CheckedClient, **query: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -14,11 +14,9 @@ from app.extensions import db
 from app.users.models import User
 from tests.client import CheckedClient
 from tests.conftest import AsUser
-from tests.contract.routes import LISTS, Route
-from tests.contract.test_lists import reader
+from tests.contract.resources import LISTS
+from tests.contract.routes import Route
 from tests.wallet.test_wallet import fund
-
-__all__ = ["reader"]
 
 Statement = tuple[str, Any]
 

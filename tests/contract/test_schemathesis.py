@@ -20,8 +20,8 @@ from schemathesis.generation.meta import CoveragePhaseData
 from app import create_app
 from app.core.http.request_body import READING
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser, ask_for_job, new_client
-from tests.contract.test_dry_run import add_notifications, uploaded
+from tests.conftest import PASSWORD, AsUser, new_client
+from tests.contract.resources import NAMED
 
 Case = AnyCase[Any]
 
@@ -101,18 +101,10 @@ class Stage:
     def set(self) -> None:
         """Set up anew: after a write, what was there may be gone, and its owner signed out."""
         self.admin = self.as_user("admin")
-        self.ids: dict[str, Any] = {
-            "name": "docs.css",
-            "currency": "EUR",
-            "user_id": self.admin.user_id,
-            "session_id": self.admin.get("/auth/sessions").get_json()["sessions"][0]["id"],
-            "post_id": self.admin.post("/api/v1/posts", json={"title": "t", "content": "c"}).get_json()["id"],
-            "file_id": self.admin.post("/api/v1/files", **uploaded()).get_json()["id"],
-            "todo_id": self.admin.post("/api/v1/todos", json={"task": "t"}).get_json()["id"],
-            "job_id": ask_for_job(self.admin),
-        }
-        add_notifications(self.admin, 1)
-        self.ids["notification_id"] = self.admin.get("/api/v1/notifications").get_json()["notifications"][0]["id"]
+        self.ids: dict[str, Any] = {"name": "docs.css", "currency": "EUR"}
+        for parameter, resource in NAMED.items():
+            if resource.make and resource.owner == 1 and not resource.after:
+                self.ids[parameter] = resource.make(resource, self.admin)
 
     def complete(self, case: Case) -> None:
         """Put into a request what no document can tell, but leave what was made bad on purpose.

@@ -20,7 +20,7 @@ from app.core.clients import storage
 from app.files.service import make_thumbnail, sweep
 from tests.client import CheckedClient
 from tests.conftest import AsUser, dispose, new_client, use_token
-from tests.contract.test_dry_run import PICTURE
+from tests.contract.resources import PICTURE
 from tests.files.test_upload import URL, upload
 
 SECRET = "s3cr3t-access-key"

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from app.core.http import multipart
 from tests.client import CheckedClient
 from tests.conftest import AsUser, use_token
-from tests.contract.test_dry_run import PICTURE
+from tests.contract.resources import PICTURE
 
 URL = "/api/v1/files"
 LIMIT = 10 * 1024 * 1024

@@ -10,7 +10,7 @@ from flask import Flask
 from app.files.service import make_thumbnail
 from tests.client import CheckedClient
 from tests.conftest import AsUser
-from tests.contract.test_dry_run import PICTURE
+from tests.contract.resources import PICTURE
 from tests.contract.test_idempotency import signed_in_as
 
 URL = "/api/v1/products"
