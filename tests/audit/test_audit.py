@@ -16,7 +16,7 @@ from app.extensions import db
 from tests.audit.conftest import POST, URL, Json, acts, log
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, new_client
-from tests.contract.routes import LISTS
+from tests.contract.resources import LISTS
 from tests.contract.test_plans import assert_walk, pages_of
 from tests.wallet.test_wallet import fund
 

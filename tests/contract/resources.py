@@ -213,8 +213,9 @@ RESOURCES = (
     Resource(
         url="/auth/sessions",
         make=_own_session,
+        before={"DELETE": _sign_in_again},
         many=_sessions,
-        statements={"GET": 3, "DELETE": 2, "DELETE <id>": 2},
+        statements={"GET": 3, "DELETE": 3, "DELETE <id>": 3},
     ),
     Resource(
         url="/api/v1/users",
@@ -230,7 +231,10 @@ RESOURCES = (
             "GET <id>": 2,
             "PUT <id>": 6,
             "PATCH <id>": 6,
-            "DELETE <id>": 17,
+            "DELETE <id>": 20,
+            "GET <id>/sessions": 4,
+            "DELETE <id>/sessions": 4,
+            "DELETE <id>/sessions/<id>": 3,
             "GET <id>/posts": 4,
             "GET <id>/wallet": 2,
             "GET <id>/wallet/entries": 4,
@@ -283,7 +287,7 @@ RESOURCES = (
         make=posted,
         owner=2,
         many=lambda numbers: {"products": [{"seller_id": 1, "name": f"p{i}", "price": i, "stock": 1} for i in numbers]},
-        statements={"GET": 3, "POST": 2, "GET <id>": 2, "PUT <id>": 5, "PATCH <id>": 5, "DELETE <id>": 4},
+        statements={"GET": 3, "POST": 2, "GET <id>": 2, "PUT <id>": 5, "PATCH <id>": 5, "DELETE <id>": 5},
     ),
     Resource(url="/api/v1/rates", statements={"GET <currency>": 1}),  # the community's own currency
     Resource(
@@ -296,9 +300,9 @@ RESOURCES = (
         url="/api/v1/deposits",
         new={"user_id": 1, "amount": 100},
         make=posted,
-        statements={"POST": (6, 4)},
+        statements={"POST": (7, 5)},
     ),
-    Resource(url="/api/v1/withdrawals", new={"user_id": 1, "amount": 9}, statements={"POST": (5, 3)}),
+    Resource(url="/api/v1/withdrawals", new={"user_id": 1, "amount": 9}, statements={"POST": (6, 4)}),
     Resource(
         url="/api/v1/orders",
         new={"lines": [{"product_id": 1, "quantity": 2}]},
@@ -321,7 +325,7 @@ RESOURCES = (
         make=posted,
         after=("/api/v1/deposits",),
         many=_transfers,
-        statements={"GET": 3, "POST": (6, 4), "GET <id>": 2, "POST <id>/reversal": (7, 5)},
+        statements={"GET": 3, "POST": (6, 4), "GET <id>": 2, "POST <id>/reversal": (8, 6)},
     ),
     Resource(url="/api/v1/wallet", many=_entries, statements={"GET": 2, "GET entries": 3}),
     Resource(url="/api/v1/ledger", statements={"GET": 3}),
@@ -331,6 +335,11 @@ RESOURCES = (
         make=inserted,
         many=_notifications,
         statements={"GET": 3, "GET <id>": 2, "PATCH <id>": 4},
+    ),
+    Resource(
+        url="/api/v1/audit",
+        many=lambda numbers: {"audit": [{"action": "session.failed", "data": {}} for _ in numbers]},
+        statements={"GET": 3},
     ),
     # A new resource is inserted above this line.
     Resource(url="/", statements={"GET": 0}),
