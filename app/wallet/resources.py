@@ -44,7 +44,7 @@ ISSUE = endpoint(
 class Wallet(Resource):
     """The caller's wallet."""
 
-    @endpoint(permission="wallet:read", response=WalletSchema)
+    @endpoint(permission="wallet:read", response=WalletSchema, errors=(NotFound,))
     def get(self, caller: Caller) -> Any:
         """Read your balance."""
         return service.get_wallet(caller.member_id)
