@@ -13,6 +13,7 @@ from flask import Flask
 
 from app.core.errors import AppError
 from app.core.hooks import EXTENSION, Hook
+from app.core.rest import openapi
 from app.orders import service as orders
 from app.todos import service as todos
 from app.users import service as users
@@ -104,7 +105,7 @@ class Reader:
     def _value(self, node: ast.AST | None, function: Function) -> Any:
         """Return what a name, or an attribute of a module, a class or an argument whose class is told, stands for."""
         if isinstance(node, ast.Name):
-            return function.__globals__.get(node.id)  # type: ignore[attr-defined]
+            return function.__globals__.get(node.id)
         if not isinstance(node, ast.Attribute):
             return None
         base = self._value(node.value, function)
@@ -115,8 +116,7 @@ class Reader:
 
 def functions_of(app: Flask, route: Route) -> Iterator[Function]:
     """Yield what is called to answer a route."""
-    rule = next(rule for rule in app.url_map.iter_rules() if rule.rule == route.rule)
-    view = app.view_functions[rule.endpoint].view_class  # type: ignore[attr-defined]
+    view: Any = next(view for rule, view in openapi.described_rules(app) if rule.rule == route.rule)
     contract = route.contract
     yield getattr(view, route.method.lower())
     yield from filter(None, (contract.load, contract.before_transaction))
