@@ -5,7 +5,7 @@ to repeat that claim in a header, which a page of another origin can neither kno
 https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hmac import compare_digest
 from typing import Any
 
@@ -59,7 +59,10 @@ def send(signed_in: Mapping[str, Any]) -> None:
         set_refresh_cookies(response, signed_in["refresh_token"], max_age=signed_in["cookie_max_age"])
         return response
 
-    after_commit(lambda: _finish_with(set_cookies))
+    def when_committed() -> None:
+        after_this_request(set_cookies)
+
+    after_commit(when_committed)
 
 
 def forget() -> None:
@@ -69,8 +72,4 @@ def forget() -> None:
         unset_jwt_cookies(response)
         return response
 
-    _finish_with(unset_cookies)
-
-
-def _finish_with(change: Callable[[Response], Response]) -> None:
-    after_this_request(change)
+    after_this_request(unset_cookies)

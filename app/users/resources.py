@@ -71,7 +71,8 @@ class UserItem(Resource):
     def put(self, caller: Caller, user_id: int, **fields: Any) -> Any:
         """Replace a member's name; what else is absent stays as it is.
 
-        One's own `email` changes only with `current_password` beside it. `role` and `is_active` are for admins.
+        One's own `email` changes only with `current_password` beside it; a wrong one is 403 `invalid_credentials`.
+        `role` and `is_active` are for admins.
         """
         return service.update_user(caller, user_id, **fields)
 
@@ -79,7 +80,8 @@ class UserItem(Resource):
     def patch(self, caller: Caller, user_id: int, **changes: Any) -> Any:
         """Change some of a member's fields.
 
-        One's own `email` changes only with `current_password` beside it. `role` and `is_active` are for admins.
+        One's own `email` changes only with `current_password` beside it; a wrong one is 403 `invalid_credentials`.
+        `role` and `is_active` are for admins.
         """
         return service.update_user(caller, user_id, **changes)
 
