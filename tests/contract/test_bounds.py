@@ -11,8 +11,10 @@ from app.core.http import request_body
 from app.core.http.request_body import MAX_PARAMETERS, MAX_VALUES
 from app.core.schema import Id, List
 from app.orders.models import MAX_LINES
+from app.wallet.verification import MAX_MISMATCHES
 from tests.client import CheckedClient
 from tests.conftest import AsUser
+from tests.contract.resources import KNOWN, prepare
 from tests.contract.routes import BODIES, Route, names
 
 MEBIBYTE = 2**20
@@ -25,6 +27,15 @@ LARGE = {
     "lists in lists": b"[" * 500_000,
     "unknown keys": json.dumps({f"k{number}": 1 for number in range(70_000)}).encode(),
 }
+
+# The arrays of objects that go out, but for lists, whose pages are bounded; and what bounds them.
+BOUNDED = {
+    ("GET /api/v1/orders/<id:order_id>", "lines"): f"an order has at most {MAX_LINES} lines",
+    ("GET /api/v1/ledger", "mismatches"): f"{MAX_MISMATCHES} are looked for, and there is none in good books",
+    ("GET /openapi.json", "servers"): "there is one",
+    ("GET /openapi.json", "tags"): "there is one for each feature",
+}
+NO_LISTS = [route for route in KNOWN if route.method == "GET" and not route.contract.listing]
 
 
 @pytest.fixture
@@ -77,6 +88,21 @@ def test_every_list_that_comes_in_is_bounded(route: Route) -> None:
     for field in route.contract.body().fields.values():
         unbounded = isinstance(field, fields.List | fields.Nested | fields.Dict) and not isinstance(field, List)
         assert field.dump_only or not unbounded
+
+
+@pytest.mark.parametrize("route", NO_LISTS, ids=names)
+def test_a_get_that_gives_many_is_a_list(owner: CheckedClient, route: Route) -> None:
+    declared = route.contract.response().fields if route.contract.response else {}
+    many = {name for name, field in declared.items() if isinstance(getattr(field, "inner", None), fields.Nested)}
+    prepare(route, owner)
+    answer = route.call(owner)
+    assert answer.status_code == 200
+    if answer.mimetype == "application/json":
+        body = answer.get_json()
+        members = body.items() if isinstance(body, dict) else [("", body)]
+        many |= {name for name, value in members if isinstance(value, list) and dict in map(type, value)}
+    unbounded = sorted(name for name in many if (str(route), name) not in BOUNDED)
+    assert not unbounded, f"{route} shows many {unbounded}: declare a listing, or add to BOUNDED here what bounds them"
 
 
 @pytest.mark.parametrize("url", ["/api/v1/users", "/auth/login", "/api/v1/orders", "/api/v1/posts"])
