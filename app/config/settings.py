@@ -50,14 +50,20 @@ SETTINGS = (
     Setting(
         "WEB_CONCURRENCY", "", "Worker processes of Gunicorn. Empty, one for each core, at least 2.", number(1, 256)
     ),
-    Setting("WEB_THREADS", 4, "Threads of each worker; also the size of its connection pools.", number(1, 256)),
+    Setting(
+        "WEB_THREADS",
+        4,
+        "Threads of each worker that read, and as many that write; also the size of its connection pools.",
+        number(1, 256),
+    ),
     Setting("REQUEST_TIMEOUT", 30, "Seconds after which Gunicorn ends a worker that hangs.", number(2, 3600)),
     Setting("STATEMENT_TIMEOUT", 10, "Seconds that one SQL statement may take (PostgreSQL).", number(1, 3600)),
     Setting("LOCK_TIMEOUT", 5, "Seconds to wait for a lock, a connection of the pool, or a thread.", number(1, 3600)),
     Setting(
         "READ_TIMEOUT",
         10,
-        "Seconds in which a request arrives from its first byte on; one more for each 32768 bytes that have come.",
+        "Seconds for a request to arrive, from its first byte on, and one more for each 32768 bytes that have come; "
+        "also for a client to take some of its answer.",
         number(1, 3600),
     ),
     Setting(

@@ -16,13 +16,17 @@ BODY_BYTES_PER_SECOND = 32_768  # each of which gives the rest of a request as l
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})")
 HEALTH = re.compile(rb"(get|head) /health/?[? ]")
+WRITE = re.compile(rb"(post|put|patch|delete) ")
+SEARCH = re.compile(rb"get [^ ]*[?&](q|%71)=")
 
 
 class Arrival(enum.Enum):
     """How much of a request is there."""
 
     PARTIAL = enum.auto()
-    WHOLE = enum.auto()
+    READ = enum.auto()  # whole, of a method that changes nothing, or of none at all
+    WRITE = enum.auto()  # whole, of a method that may wait for locks
+    SEARCH = enum.auto()  # whole, and a search, which may read all texts
     HEALTH = enum.auto()  # whole, and nothing but the question whether the process is alive
     LARGE = enum.auto()  # more than is collected; the thread that takes it reads the rest
 
@@ -61,16 +65,16 @@ class RequestReader(SocketUnreader):  # type: ignore[misc]
     def receive(self) -> Arrival:
         """Collect what is there, without waiting, and return how much of a request that is.
 
-        The end of a connection counts as whole: the thread that takes it finds out.
+        The end of a connection counts as a request that reads: the thread that takes it finds out.
         """
         try:
             data = self.sock.recv(BUFFER_SIZE, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return self._arrival()
         except OSError:
-            return Arrival.WHOLE
+            return Arrival.READ
         if not data:
-            return Arrival.WHOLE
+            return Arrival.READ
         self._count(data)
         self.buf.seek(0, 2)
         self.buf.write(data)
@@ -127,6 +131,10 @@ class RequestReader(SocketUnreader):  # type: ignore[misc]
         else:
             length = LENGTH.search(head)
             is_whole = length is None or len(body) >= int(length[1])
-        if is_whole:
-            return Arrival.HEALTH if HEALTH.match(head) else Arrival.WHOLE
-        return Arrival.LARGE if is_large else Arrival.PARTIAL
+        if not is_whole:
+            return Arrival.LARGE if is_large else Arrival.PARTIAL
+        if WRITE.match(head):
+            return Arrival.WRITE
+        if SEARCH.match(head):
+            return Arrival.SEARCH
+        return Arrival.HEALTH if HEALTH.match(head) else Arrival.READ

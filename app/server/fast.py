@@ -56,16 +56,21 @@ class FastWorker(GracefulWorker):
 
     def is_free_for(self, conn: Any) -> bool:
         """Return whether the connection may keep its thread: nobody waits for it, and it is not kept for others."""
-        return conn.pool is self.tpool and self.tpool._work_queue.empty()
+        keeps = conn.pool in (self.tpool, self.own_pools[Arrival.WRITE])
+        return keeps and conn.pool._work_queue.empty()
 
     def has_next_request(self, conn: Any) -> bool:
-        """Wait for a moment for the next request, or for the connection's end, and return whether it is there."""
+        """Wait for a moment for the next request, or for the connection's end.
+
+        Return whether it is there, and is one for the thread that has served the last one.
+        """
         if not conn.reader.received:
             poller = select.poll()
             poller.register(conn.sock, select.POLLIN)
             if not poller.poll(KEEPALIVE_WAIT_MS):
                 return False
-        return conn.reader.receive() in (Arrival.WHOLE, Arrival.HEALTH)
+        arrival = conn.reader.receive()
+        return arrival is not Arrival.PARTIAL and self.pool_for(arrival) is conn.pool
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection, and let a process come first that has less than four fifths as many.

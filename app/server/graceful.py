@@ -1,11 +1,12 @@
 """Gunicorn's worker as it has to be to lose no request: when it is stopped, frozen, orphaned, or sent to slowly."""
 
+import struct
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from selectors import EVENT_READ
-from socket import socket
+from socket import SO_SNDTIMEO, SOL_SOCKET, socket
 from typing import Any, ClassVar
 
 import gunicorn.util
@@ -28,8 +29,10 @@ class GracefulWorker(ThreadWorker):  # type: ignore[misc]
     Gunicorn's own leaves its socket open until its last connection is closed; who connects meanwhile waits for nobody
     and is cut off in the end, and a proxy must not repeat a POST that was sent. Who is refused goes to another server.
 
-    A thread is given whole requests. Large ones are read by threads of their own, and when all are busy, so is the
-    question whether the process is alive answered. See docs/decisions/0001-gunicorns-worker.md.
+    A thread is given whole requests. Those that write have threads of their own, since they may wait for locks; so have
+    searches, which may take seconds, and large ones, whose bodies are waited for. When all threads are busy, the
+    question whether the process is alive is answered by one that nothing else is given. See
+    docs/decisions/0001-gunicorns-worker.md.
     """
 
     limits: ClassVar[Limits]
@@ -46,9 +49,14 @@ class GracefulWorker(ThreadWorker):  # type: ignore[misc]
         gunicorn.util.write_error = errors.write_error
         self.awake = (0.0, time.monotonic())  # for how long, until when
         self.next_look = 0.0
-        self.busy = 0  # connections that were given to the threads for whole requests
+        self.busy = 0  # connections that were given to the threads for requests that read
         self.health_pool = ThreadPoolExecutor(1)
-        self.large_pool = ThreadPoolExecutor(max(1, self.cfg.threads // 2))
+        some = max(1, self.cfg.threads // 2)
+        self.own_pools = {
+            Arrival.WRITE: ThreadPoolExecutor(self.cfg.threads),
+            Arrival.SEARCH: ThreadPoolExecutor(some),
+            Arrival.LARGE: ThreadPoolExecutor(some),
+        }
         super().init_process()
 
     def seconds_awake(self) -> float:
@@ -72,6 +80,7 @@ class GracefulWorker(ThreadWorker):  # type: ignore[misc]
         """Give a connection's request to a thread, if it is there; else have it arrive, which takes no thread."""
         if not conn.initialized:
             conn.init()
+            conn.sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", self.limits.read_timeout, 0))
             conn.reader = conn.parser.unreader = RequestReader(conn, self.limits, self.seconds_awake)
         arrival = conn.reader.receive()
         if arrival is Arrival.PARTIAL:
@@ -85,12 +94,12 @@ class GracefulWorker(ThreadWorker):  # type: ignore[misc]
         future = conn.pool.submit(self.handle, conn)
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
-    def pool_for(self, arrival: Arrival) -> ThreadPoolExecutor:
+    def pool_for(self, arrival: Arrival) -> Any:
         """Return the threads for a request."""
-        if arrival is Arrival.LARGE:
-            return self.large_pool
-        is_full = self.busy >= self.cfg.threads
-        pool: ThreadPoolExecutor = self.health_pool if arrival is Arrival.HEALTH and is_full else self.tpool
+        if arrival is Arrival.HEALTH:
+            pool = self.health_pool if self.busy >= self.cfg.threads else self.tpool
+        else:
+            pool = self.own_pools.get(arrival, self.tpool)
         return pool
 
     def finish_request(self, conn: Any, future: "Future[Any]") -> None:
@@ -118,6 +127,16 @@ class GracefulWorker(ThreadWorker):  # type: ignore[misc]
         keep = super().handle(conn)
         conn.reader.finish()
         return keep
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer a request. A client that takes nothing of its answer for ``read_timeout`` seconds is cut off."""
+        try:
+            return super().handle_request(req, conn)
+        except BlockingIOError:
+            self.log.warning(
+                "A client has not taken its answer for %d seconds, and is cut off", self.limits.read_timeout
+            )
+            return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer in the one shape of errors."""

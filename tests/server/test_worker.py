@@ -7,10 +7,12 @@ import socket
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from app.server.arrival import Arrival, Limits, RequestReader
 from tests.test_running import Checkout, checkout
 from tests.waiting import until
 
@@ -74,6 +76,23 @@ def test_who_drips_byte_by_byte_is_told_so(checkout: Checkout) -> None:
     checkout.stop(process)
 
 
+def test_who_does_not_read_the_answers_holds_no_thread_for_ever(checkout: Checkout) -> None:
+    process = checkout.serve(WEB_THREADS="2", READ_TIMEOUT=str(READ_TIMEOUT))
+    with ExitStack() as stack:
+        for _ in range(4):
+            connected(checkout, stack).sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        until(lambda: "has not taken its answer" in checkout.log.read_text())
+        until(lambda: is_served(checkout, "/openapi.json"))
+    checkout.stop(process)
+
+
+def is_served(checkout: Checkout, path: str) -> bool:
+    try:
+        return bool(checkout.get(path))
+    except OSError:
+        return False
+
+
 def test_a_request_in_pieces_and_several_at_once_are_answered(checkout: Checkout) -> None:
     process = checkout.serve()
     request = HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -130,3 +149,27 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] != "Z"
+
+
+@pytest.mark.parametrize(
+    ("line", "arrival"),
+    [
+        (b"GET /api/v1/posts HTTP/1.1", Arrival.READ),
+        (b"GET /api/v1/posts?q=a+b HTTP/1.1", Arrival.SEARCH),
+        (b"GET /api/v1/posts?page=2&q=a HTTP/1.1", Arrival.SEARCH),
+        (b"GET /api/v1/posts?%71=a HTTP/1.1", Arrival.SEARCH),
+        (b"GET /api/v1/posts?seq=a HTTP/1.1", Arrival.READ),
+        (b"OPTIONS /api/v1/posts HTTP/1.1", Arrival.READ),
+        (b"PATCH /api/v1/posts/1?q=a HTTP/1.1", Arrival.WRITE),
+        (b"post /api/v1/posts HTTP/1.1", Arrival.WRITE),
+        (b"HEAD /health HTTP/1.1", Arrival.HEALTH),
+        (b"GET /health/ready HTTP/1.1", Arrival.READ),
+        (b"\x16\x03\x01", Arrival.READ),
+    ],
+)
+def test_what_may_take_long_is_told_from_all_else_by_its_first_line(line: bytes, arrival: Arrival) -> None:
+    client, server = socket.socketpair()
+    with client, server:
+        client.sendall(line + b"\r\nHost: x\r\n\r\n")
+        reader = RequestReader(SimpleNamespace(sock=server), Limits(5, 5, 100), time.monotonic)
+        assert reader.receive() is arrival
