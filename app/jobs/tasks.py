@@ -3,6 +3,7 @@
 from functools import partial
 
 from app.core.background import outbox
+from app.core.background.dispatcher import DEFAULT_QUEUE
 from app.core.unit_of_work import unit_of_work
 from app.extensions import celery
 from app.jobs import runner, service
@@ -18,8 +19,9 @@ def run(queue: str) -> None:
 
 @celery.task(name=outbox.DELIVER)
 def deliver() -> None:
-    """Deliver the events that are due."""
-    outbox.deliver_all()
+    """Deliver the events that are due, and do the jobs that are: their message may stand behind many of these."""
+    outbox.deliver_due()
+    runner.run_due(DEFAULT_QUEUE)
 
 
 @celery.task(name=service.REPORT_ALIVE)

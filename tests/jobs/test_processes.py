@@ -238,6 +238,13 @@ def test_a_job_survives_the_death_of_its_process_and_of_the_whole_worker(service
     assert service.checkout.get("/test/once") == {"jobs": 1}  # though two schedulers tick
 
 
+def test_the_scheduler_ticks_by_itself_without_a_worker_or_a_broker(stopped: Service) -> None:
+    for name in ("web", "scheduler"):
+        stopped.start_part(name)
+    until(lambda: stopped.health().get("tick_age") is not None)
+    assert stopped.checkout.get("/test/once") == {"jobs": 1}
+
+
 def test_a_broker_that_is_frozen_or_gone_delays_nobody_and_is_forgiven(service: Service) -> None:
     service.let_finish()
     service.hurt("broker", signal.SIGSTOP)

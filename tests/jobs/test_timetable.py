@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from app.core import clock
 from app.core.background import dispatcher, outbox
 from app.core.background.dispatcher import DEFAULT_QUEUE, MAIL_QUEUE
+from app.core.background.events import Event, Subscription
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.jobs import claims, runner, service, tasks
@@ -22,7 +23,7 @@ from app.jobs.models import QUEUED, RUNNING, SUCCEEDED, Job
 from app.registry import KINDS, purge
 from tests.client import CheckedClient
 from tests.conftest import AsUser, ask_for_job
-from tests.jobs.conftest import Later, nothing, run
+from tests.jobs.conftest import FirstHappened, Later, Subscriptions, nothing, run
 
 Tick = Callable[[], None]
 Published = list[dispatcher.Message]
@@ -137,6 +138,29 @@ def test_one_message_is_enough_for_many_short_jobs_and_a_new_one_comes_where_it_
             waiting = select(func.count()).select_from(Job).where(Job.status == QUEUED)
             assert db.session.scalar(waiting) == left
         assert published.count(WAKE) == messages
+
+
+def test_a_backlog_of_events_keeps_no_worker_from_the_jobs(
+    app: Flask,
+    as_user: AsUser,
+    known: dict[str, JobKind],
+    subscriptions: Subscriptions,
+    emit: Callable[[Event], None],
+    monkeypatch: pytest.MonkeyPatch,
+    published: Published,
+) -> None:
+    done: list[str] = []
+    known["test.short"] = JobKind("test.short", lambda _run: done.append("job"))
+    subscriptions.append(Subscription(FirstHappened, lambda _event: done.append("event")))
+    monkeypatch.setattr(outbox, "SLICE", -1.0)
+    for _ in range(3):
+        emit(FirstHappened())
+    ask_for_job(as_user(), "test.short")
+    published.clear()
+    with app.app_context():
+        tasks.deliver.run()
+    assert done == ["event", "job"]
+    assert published.count((outbox.DELIVER, (), DEFAULT_QUEUE)) == 1
 
 
 def test_a_job_whose_worker_is_gone_is_taken_up_when_its_lease_has_run_out(

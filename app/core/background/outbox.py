@@ -6,6 +6,7 @@ to others is a job that they enqueue.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 EXTENSION = "agora-subscriptions"
 DELIVER = "outbox.deliver"
+SLICE = 1.0  # seconds for which a worker goes on with events at one message
 MAX_DELAY = timedelta(hours=1)
 
 
@@ -55,6 +57,18 @@ def emit(event: Event) -> None:
     """Store an event, to be delivered after the commit. Runs inside a unit of work, and is undone with it."""
     execute(_NEW, {"name": event.name, "payload": event.payload(), "request_id": request_id()})
     publish(DELIVER)
+
+
+def deliver_due() -> None:
+    """Deliver the events that are due, for about a second; if there may be more, wake a worker for them.
+
+    So a backlog of one member's events keeps no worker from others' jobs.
+    """
+    end = time.monotonic() + SLICE
+    while unit_of_work(_deliver_next):
+        if time.monotonic() > end:
+            unit_of_work(lambda: publish(DELIVER))
+            return
 
 
 def deliver_all() -> None:
