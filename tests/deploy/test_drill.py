@@ -9,10 +9,9 @@ import yaml
 from deploy.drill import report
 from deploy.drill.clients import Attempt, problem_of
 from deploy.drill.faults import FAULTS, Fault
-from deploy.drill.hostile import ATTACKS
 from deploy.drill.places import Disk
 from deploy.drill.report import Period, row_of
-from deploy.drill.siege import MEMORY, Outcome
+from deploy.drill.siege import ATTACKS, MEMORY, Outcome
 
 # From second 100 to 106; the next begins at 113.
 BREAKS = Fault("f", "something breaks", lambda _ground: None)
@@ -79,7 +78,7 @@ def test_the_names_of_the_faults_are_different() -> None:
     assert len(set(names)) == len(names)
 
 
-CALM = {"web": 100 << 20, "worker": 100 << 20}
+CALM = dict.fromkeys(MEMORY, 100 << 20)
 
 
 @pytest.mark.parametrize(
