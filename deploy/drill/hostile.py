@@ -1,85 +1,20 @@
-"""What single callers may try to weigh on all others with: bodies, searches, files and connections of the worst kind.
-
-An attack is over when its function returns. Meanwhile another member reads, and the memory of each program is watched.
-"""
+"""What single callers may send to weigh on all others: bodies, searches, files and connections of the worst kind."""
 
 import io
 import json
 import socket
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from typing import Any
 
 import requests
 from PIL import Image
 
-from deploy.drill.clients import PASSWORD, PATIENCE
-from deploy.stack import Stack
+from deploy.drill.arena import AT_ONCE, WINDOW, Arena, Attack
 
-AT_ONCE = 8  # clients of the attacker
-WINDOW = 6.0  # seconds of most attacks
+LONG_POSTS = 2_000
 LIGATURE = "\ufdfa"  # the widest character that there is
-JOB_WITHIN = 60  # seconds
-FINISHED = ("succeeded", "failed", "cancelled")
-
-
-@dataclass
-class Arena:
-    """A stack, and the attacker: a member who has signed in. ``found`` is what an attack has to say, and is wrong."""
-
-    stack: Stack
-    attacker: requests.Session
-    attacker_id: int
-    found: list[str] = field(default_factory=list)
-
-    def send(self, method: str, path: str, **sent: Any) -> requests.Response:
-        """Send a request of the attacker's."""
-        return self.attacker.request(method, self.stack.url + path, timeout=PATIENCE, **sent)
-
-    def flood(self, method: str, path: str, **sent: Any) -> None:
-        """Send a request again and again from several clients at once."""
-        end = time.monotonic() + WINDOW
-
-        def send_on(_number: int) -> None:
-            while time.monotonic() < end:
-                with suppress(requests.RequestException):
-                    self.send(method, path, **sent)
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(send_on, range(AT_ONCE)))
-
-    def expect(self, what: str, answer: requests.Response, *statuses: int) -> None:
-        """Note an answer that is none of those that may be."""
-        if answer.status_code not in statuses:
-            self.found.append(f"{what}: {answer.status_code}")
-
-    def upload(self, name: str, content: bytes) -> int:
-        """Store a file, and return its id."""
-        answer = self.send("POST", "/api/v1/files", files={"file": (name, content)})
-        answer.raise_for_status()
-        return int(answer.json()["id"])
-
-    def finished_job(self, answer: requests.Response) -> dict[str, Any]:
-        """Wait for a job that was asked for, and return it."""
-        answer.raise_for_status()
-        job: dict[str, Any] = answer.json()
-        end = time.monotonic() + JOB_WITHIN
-        while job["status"] not in FINISHED and time.monotonic() < end:
-            time.sleep(0.5)
-            job = self.send("GET", f"/api/v1/jobs/{job['id']}").json()
-        return job
-
-
-@dataclass(frozen=True)
-class Attack:
-    """An attack: its name, what a table calls it, and what it does."""
-
-    name: str
-    title: str
-    happens: Callable[[Arena], None]
 
 
 def _json(value: Any) -> dict[str, Any]:
@@ -90,7 +25,7 @@ def many_lines(arena: Arena) -> None:
     """Order 300,000 lines without a product."""
     sent = _json({"lines": [{}] * 300_000})
     answer = arena.send("POST", "/api/v1/orders", **sent)
-    arena.expect("300,000 lines", answer, 400)
+    arena.expect("300,000 lines", answer.status_code, 400)
     if len(answer.content) > 10_000:
         arena.found.append(f"an answer of {len(answer.content)} bytes")
     arena.flood("POST", "/api/v1/orders", **sent)
@@ -99,20 +34,30 @@ def many_lines(arena: Arena) -> None:
 def many_keys(arena: Arena) -> None:
     """Sign up with 100,000 unknown fields."""
     sent = _json({f"k{number}": 0 for number in range(80_000)})
-    arena.expect("80,000 keys", arena.send("POST", "/api/v1/users", **sent), 400)
+    arena.expect("80,000 keys", arena.send("POST", "/api/v1/users", **sent).status_code, 400)
     arena.flood("POST", "/auth/login", **sent)
 
 
 def many_words(arena: Arena) -> None:
-    """Search for a hundred short words."""
+    """Search for sixty short words; then for eight that are in no index, in two thousand long posts of one's own."""
     words = "+".join(f"{chr(97 + number % 26)}{number // 26}" for number in range(60))
-    arena.flood("GET", f"/api/v1/posts?q={words}")
+    arena.expect("60 words", arena.send("GET", f"/api/v1/posts?q={words}").status_code, 400)
+    post = {"title": "Long", "content": "a b c d e f g " * 3_500}
+
+    def send(_number: int) -> requests.Response:
+        return arena.send("POST", "/api/v1/posts", json=post)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for answer in pool.map(send, range(LONG_POSTS)):
+            arena.expect("a long post", answer.status_code, 201)
+    for status in arena.flood("GET", "/api/v1/posts?q=a+b+c+d+e+f+g+zz"):
+        arena.expect("a broad search", status, 200, 400, 503)
 
 
 def long_query(arena: Arena) -> None:
     """Search for what makes the longest address."""
     address = "/api/v1/posts?q=" + "\u4e2d" * 198
-    arena.expect("198 Han characters", arena.send("GET", address), 200)
+    arena.expect("198 Han characters", arena.send("GET", address).status_code, 200)
     arena.flood("GET", address)
 
 
@@ -128,13 +73,13 @@ def pictures(arena: Arena) -> None:
     ids += [arena.upload("bomb.jpg", scan[:last] + scan[last:-2] * 50 + scan[-2:])]
     time.sleep(3 * WINDOW)
     for file_id in ids:
-        arena.expect("a file", arena.send("GET", f"/api/v1/files/{file_id}"), 200)
+        arena.expect("a file", arena.send("GET", f"/api/v1/files/{file_id}").status_code, 200)
 
 
 def ligatures(arena: Arena) -> None:
     """Withdraw nothing, but ask for a statement with a memo of a hundred ligatures."""
     sent = {"receiver_id": 1, "amount": 1, "memo": LIGATURE * 100}
-    arena.expect("a transfer", arena.send("POST", "/api/v1/transfers", json=sent), 201)
+    arena.expect("a transfer", arena.send("POST", "/api/v1/transfers", json=sent).status_code, 201)
     asked = arena.send("POST", "/api/v1/reports", json={"kind": "statement", "format": "pdf"})
     job = arena.finished_job(asked)
     if job["status"] != "succeeded":
@@ -175,7 +120,7 @@ def slow_senders(arena: Arena) -> None:
         time.sleep(1)
         try:
             answer = requests.get(f"http://127.0.0.1:{port}/health", timeout=2)
-            arena.expect("/health behind slow senders", answer, 200)
+            arena.expect("/health behind slow senders", answer.status_code, 200)
         except requests.RequestException as error:
             arena.found.append(f"/health behind slow senders: {type(error).__name__}")
         time.sleep(WINDOW)
@@ -184,7 +129,7 @@ def slow_senders(arena: Arena) -> None:
 ATTACKS = (
     Attack("lines", "orders of 300,000 lines", many_lines),
     Attack("keys", "bodies of 80,000 unknown fields", many_keys),
-    Attack("words", "searches for 60 words", many_words),
+    Attack("words", f"broad searches in {LONG_POSTS:,} long posts", many_words),
     Attack("query", "addresses of 1,800 bytes", long_query),
     Attack("pictures", "pictures of 100 megapixels in a small file", pictures),
     Attack("ligatures", "a statement of the widest text", ligatures),
@@ -192,16 +137,3 @@ ATTACKS = (
     Attack("jobs", "60 reports at once", many_jobs),
     Attack("senders", "heads and bodies that never end", slow_senders),
 )
-
-
-def attacker_in(stack: Stack, email: str) -> tuple[requests.Session, int]:
-    """Sign up and sign in a member at ``stack``; return the session and the id."""
-    session = requests.Session()
-    session.trust_env = False
-    credentials = {"email": email, "password": PASSWORD}
-    made = session.post(f"{stack.url}/api/v1/users", json={**credentials, "name": "Drill"}, timeout=PATIENCE)
-    made.raise_for_status()
-    answer = session.post(f"{stack.url}/auth/login", json=credentials, timeout=PATIENCE)
-    answer.raise_for_status()
-    session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-    return session, int(made.json()["id"])

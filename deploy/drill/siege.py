@@ -8,26 +8,34 @@ from pathlib import Path
 
 import requests
 
+from deploy.drill import contention, hostile
+from deploy.drill.arena import ATTACKER, READER, Arena, Attack, member_in
 from deploy.drill.clients import PASSWORD, PATIENCE
 from deploy.drill.faults import family
-from deploy.drill.hostile import Arena, Attack, attacker_in
+from deploy.drill.mail_server import MailServer
 from deploy.stack import Stack
 
-READ_WITHIN = 1.0  # seconds that another member's read may take
+ATTACKS = (*hostile.ATTACKS, *contention.ATTACKS)
+
+READ_WITHIN = 1.0  # seconds that another member's read may take, and the question whether the service is alive
 # Bytes that docker-compose.yml gives to the containers.
-MEMORY = {"web": 768 << 20, "worker": 1024 << 20}
-PAUSE = 0.1  # seconds between two reads
+MEMORY = {"web": 768 << 20, "worker": 1024 << 20, "mailer": 384 << 20}
+PAUSE = 0.1  # seconds between two reads of each
+READ = ("/api/v1/posts?count=none", "/health")
 SETTLES = 2.0  # seconds from one attack to the next
-CREDITS = 1_000  # minor units, of the attacker
+CREDITS = 100_000  # minor units, of the attacker
 HEAD = (
-    "| attack | database | slowest read of another | refused | memory of web | of the worker | verdict |\n"
-    "| --- | --- | --- | --- | --- | --- | --- |\n"
+    "| attack | database | slowest read of another | refused | memory of web | of worker | of mailer | verdict |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
 )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attack has cost: seconds, reads that failed, and the most bytes of each kind of program."""
+    """What an attack has cost: seconds, reads that failed, and the most bytes of each kind of program.
+
+    ``missing`` says why it could not happen here.
+    """
 
     attack: Attack
     database: str
@@ -35,10 +43,13 @@ class Outcome:
     failed: int
     memory: dict[str, int]
     found: tuple[str, ...]
+    missing: str | None = None
 
     @property
     def verdict(self) -> str:
         """Say "well", or why not."""
+        if self.missing:
+            return f"not tried: {self.missing}"
         wrong = list(self.found)
         if self.slowest > READ_WITHIN:
             wrong.append("reads wait")
@@ -49,7 +60,7 @@ class Outcome:
 
 
 class Watch(threading.Thread):
-    """Another member who reads, while a ``with`` block lasts; and the memory of the programs."""
+    """Another member, who reads a list and ``/health`` while a ``with`` block lasts; and the memory of the programs."""
 
     def __init__(self, stack: Stack, reader: requests.Session) -> None:
         super().__init__(name="watch", daemon=True)
@@ -61,16 +72,20 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Read and weigh until it is over."""
         while not self._over.wait(PAUSE):
-            begun = time.monotonic()
-            try:
-                answer = self._reader.get(f"{self._stack.url}/api/v1/posts?count=none", timeout=PATIENCE)
-                self.failed += answer.status_code != 200
-            except requests.RequestException:
-                self.failed += 1
-            self.slowest = max(self.slowest, time.monotonic() - begun)
+            for path in READ:
+                self._read(path)
             for kind, known in self.memory.items():
                 programs = [process for name, process in self._stack.processes.items() if name.startswith(kind)]
                 self.memory[kind] = max(known, *(memory(process.pid) for process in programs))
+
+    def _read(self, path: str) -> None:
+        begun = time.monotonic()
+        try:
+            answer = self._reader.get(self._stack.url + path, timeout=PATIENCE)
+            self.failed += answer.status_code != 200
+        except requests.RequestException:
+            self.failed += 1
+        self.slowest = max(self.slowest, time.monotonic() - begun)
 
     def __enter__(self) -> "Watch":
         self.start()
@@ -99,18 +114,21 @@ def besiege(attacks: Sequence[Attack]) -> list[Outcome]:
     outcomes = []
     for database in ("sqlite", "postgresql") if attacks else ():
         print(f"==> Starting a stack on {database}", flush=True)
-        with Stack(webs=2 if database == "postgresql" else 1, database=database) as stack:
-            arena, reader = _arena(stack)
-            for number, attack in enumerate(attacks, 1):
-                print(f"==> {number}/{len(attacks)} {attack.title}", flush=True)
-                outcomes.append(_outcome(arena, reader, attack, database))
-                print(f"    {line(outcomes[-1])}", end="", flush=True)
+        stack = Stack(webs=2 if database == "postgresql" else 1, database=database)
+        with MailServer() as mails:
+            stack.environment |= {"SMTP_URL": mails.url, "MAIL_FROM": "agora@example.com"}
+            with stack:
+                arena = _arena(stack, mails)
+                for number, attack in enumerate(attacks, 1):
+                    print(f"==> {number}/{len(attacks)} {attack.title}", flush=True)
+                    outcomes.append(_outcome(arena, attack, database))
+                    print(f"    {line(outcomes[-1])}", end="", flush=True)
     return outcomes
 
 
-def _arena(stack: Stack) -> tuple[Arena, requests.Session]:
-    reader, _ = attacker_in(stack, "reader@example.com")
-    attacker, attacker_id = attacker_in(stack, "attacker@example.com")
+def _arena(stack: Stack, mails: MailServer) -> Arena:
+    reader, reader_id = member_in(stack, READER)
+    attacker, attacker_id = member_in(stack, ATTACKER)
     arguments = ("create-user", "treasurer@example.com", "--name", "Treasurer", "--role", "treasurer")
     stack.run("flask", "--app", "wsgi", *arguments, "--password", PASSWORD)
     credentials = {"email": "treasurer@example.com", "password": PASSWORD}
@@ -118,12 +136,14 @@ def _arena(stack: Stack) -> tuple[Arena, requests.Session]:
     headers = {"Authorization": f"Bearer {signed_in.json()['access_token']}"}
     gift = {"user_id": attacker_id, "amount": CREDITS}
     requests.post(f"{stack.url}/api/v1/deposits", json=gift, headers=headers, timeout=PATIENCE).raise_for_status()
-    return Arena(stack, attacker, attacker_id), reader
+    return Arena(stack, mails, attacker, attacker_id, reader, reader_id)
 
 
-def _outcome(arena: Arena, reader: requests.Session, attack: Attack, database: str) -> Outcome:
+def _outcome(arena: Arena, attack: Attack, database: str) -> Outcome:
+    if missing := attack.missing():
+        return Outcome(attack, database, 0.0, 0, dict.fromkeys(MEMORY, 0), (), missing)
     arena.found.clear()
-    with Watch(arena.stack, reader) as watch:
+    with Watch(arena.stack, arena.reader) as watch:
         try:
             attack.happens(arena)
         except requests.RequestException as error:
