@@ -15,7 +15,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from app.core.errors import RequestTimeout, ServiceUnavailable
 from app.core.http.request_body import CHUNK_SIZE
 from app.core.waiting import record_wait
-from app.server import errors
+from app.server import closing, errors
 from app.server.arrival import Arrival, Limits, RequestReader
 
 MAX_STEP_SECONDS = 1.5  # seconds, at most, between two looks at the clock by a process that is not frozen
@@ -47,6 +47,7 @@ class GracefulWorker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Begin, with threads for what may not wait for the others."""
         gunicorn.util.write_error = errors.write_error
+        gunicorn.util.close_graceful = closing.close
         self.awake = (0.0, time.monotonic())  # for how long, until when
         self.next_look = 0.0
         self.busy = 0  # connections that were given to the threads for requests that read

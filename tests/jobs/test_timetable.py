@@ -142,7 +142,6 @@ def test_one_message_is_enough_for_many_short_jobs_and_a_new_one_comes_where_it_
 
 def test_a_backlog_of_events_keeps_no_worker_from_the_jobs(
     app: Flask,
-    as_user: AsUser,
     known: dict[str, JobKind],
     subscriptions: Subscriptions,
     emit: Callable[[Event], None],
@@ -155,9 +154,9 @@ def test_a_backlog_of_events_keeps_no_worker_from_the_jobs(
     monkeypatch.setattr(outbox, "SLICE", -1.0)
     for _ in range(3):
         emit(FirstHappened())
-    ask_for_job(as_user(), "test.short")
-    published.clear()
     with app.app_context():
+        unit_of_work(lambda: service.enqueue("test.short"))
+        published.clear()
         tasks.deliver.run()
     assert done == ["event", "job"]
     assert published.count((outbox.DELIVER, (), DEFAULT_QUEUE)) == 1

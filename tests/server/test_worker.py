@@ -86,6 +86,15 @@ def test_who_does_not_read_the_answers_holds_no_thread_for_ever(checkout: Checko
     checkout.stop(process)
 
 
+def test_clients_that_do_not_close_their_end_hold_nobody_up(checkout: Checkout) -> None:
+    process = checkout.serve()
+    with ExitStack() as stack:
+        for _ in range(20):
+            connected(checkout, stack).sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert checkout.get("/health")  # within its ten seconds
+    checkout.stop(process)
+
+
 def is_served(checkout: Checkout, path: str) -> bool:
     try:
         return bool(checkout.get(path))
