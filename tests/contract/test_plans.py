@@ -1,14 +1,16 @@
 """Every list is found along an index, in each order that it publishes: the plan that the database makes is read."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import event, insert, text
 
+from app.core.parameters import Parameter
+from app.core.schema import Boolean, Choice, Timestamp
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.users.models import User
@@ -38,14 +40,36 @@ ORDERS = [
     for sign in ("", "-")
 ]
 
+# Filters with which all rows of a list may be gone through, and why.
+UNINDEXED = {
+    "GET /api/v1/users role": "Nearly all are members.",
+    "GET /api/v1/users is_active": "Nearly all are active.",
+    "GET /api/v1/products is_active": "Nearly all are active.",
+    "GET /api/v1/products stock": "It changes with each order, which would write the index anew.",
+    "GET /api/v1/transfers kind": "There are seven kinds, and only treasurers see more than their own.",
+}
+FILTERS = [
+    pytest.param(route, name, id=f"{route} {name}")
+    for route in LISTS
+    if route.contract.listing
+    for name in route.contract.listing.filters
+    if f"{route} {name}" not in UNINDEXED
+]
+WALKED_INDEX = re.compile(r"Index (Only )?Scan")
+
+
+def pages_read(app: Flask) -> AbstractContextManager[list[Statement]]:
+    """Note the statements, with their values, that read a page."""
+    return statements_of(app, lambda statement: "ORDER BY" in statement and "LIMIT" in statement)
+
 
 @contextmanager
-def pages_read(app: Flask) -> Iterator[list[Statement]]:
-    """Note the statements, with their values, that read a page."""
+def statements_of(app: Flask, is_meant: Callable[[str], bool]) -> Iterator[list[Statement]]:
+    """Note the statements that are meant, with their values."""
     noted: list[Statement] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
-        if "ORDER BY" in statement and "LIMIT" in statement:
+        if is_meant(statement):
             noted.append((statement, values))
 
     with app.app_context():
@@ -92,6 +116,38 @@ def test_a_page_is_found_along_an_index(app: Flask, reader: CheckedClient, route
     pages = pages_of(app, reader, route, sort=sort)
     assert len(pages) == 3
     assert_walk(app, pages, str(route), sort)
+
+
+def value_for(parameters: tuple[Parameter, ...], name: str) -> str:
+    """Return a value that a filter takes."""
+    field = next(one.field for one in parameters if one.name == name)
+    match field:
+        case Choice():
+            return str(next(iter(field.choices)))
+        case Timestamp():
+            return "2026-01-01T00:00:00Z"
+        case Boolean():
+            return "true"
+    return "1"
+
+
+def assert_searched(plan: list[str], statement: str) -> None:
+    """Demand that each table is searched by the keys of an index, and none is gone through, be it along an index."""
+    said = "\n".join([statement, *plan])
+    assert not any(WHOLE_TABLE.search(step) or re.match(r"SCAN \w+ USING", step) for step in plan), said
+    walks = [number for number, step in enumerate(plan) if WALKED_INDEX.search(step)]
+    assert all("Index Cond" in "".join(plan[number + 1 : number + 2]) for number in walks), said
+
+
+@pytest.mark.parametrize(("route", "name"), FILTERS)
+def test_a_filter_searches_an_index(app: Flask, reader: CheckedClient, route: Route, name: str) -> None:
+    assert route.contract.listing
+    value = value_for(route.contract.listing.parameters, name)
+    with statements_of(app, lambda statement: "count(" in statement.lower()) as counts:
+        assert route.call(reader, query_string={name: value}).status_code == 200
+    assert counts
+    for count in counts:
+        assert_searched(plan_of(app, count, *OTHER_WAYS), count[0])
 
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "amount", "-amount"])
