@@ -1,6 +1,6 @@
-"""What comes in of imports."""
+"""What comes in and goes out of imports."""
 
-from app.core.schema import Choice, Id, Schema
+from app.core.schema import MAX_ID, Choice, Id, Integer, Schema, Text, Timestamp
 from app.imports.service import KINDS, MODES
 
 
@@ -14,3 +14,12 @@ class ImportSchema(Schema):
         required=True,
         metadata={"description": "`validate` stores nothing, `atomic` all rows or none, `partial` the good ones."},
     )
+
+
+class ImportedFileSchema(Schema):
+    """A file that was imported: kept, so that the same one again creates nothing."""
+
+    id = Id(dump_only=True)
+    sha256 = Text(64, 64, dump_only=True)
+    made = Integer(0, MAX_ID, dump_only=True, metadata={"description": "Products that it has become."})
+    created_at = Timestamp(dump_only=True)

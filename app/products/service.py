@@ -60,8 +60,16 @@ class NewProduct(TypedDict):
 
 def list_products() -> Query:
     """Return the query of the products that are there for all to see."""
-    shown = select(*OWN, User.name.label("seller")).outerjoin(User, User.id == Product.seller_id)
-    return shown.where(Product.withdrawn_at.is_(None))
+    return _all().where(Product.withdrawn_at.is_(None))
+
+
+def list_products_of(seller_id: int) -> Query:
+    """Return the query of all that a member has offered, what is withdrawn included."""
+    return _all().where(Product.seller_id == seller_id)
+
+
+def _all() -> Query:
+    return select(*OWN, User.name.label("seller")).outerjoin(User, User.id == Product.seller_id)
 
 
 def get_product(product_id: int) -> Record:

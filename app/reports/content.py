@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, case, cast, extract, func, lit
 from app.core.db.base import Query, Record
 from app.extensions import db
 
-STATEMENT, SALES, COMMUNITY = "statement", "sales", "community"
+STATEMENT, SALES, COMMUNITY, ACCOUNT = "statement", "sales", "community", "account"
 CSV, JSON, PDF = "csv", "json", "pdf"
 
 PAGE = 1_000  # rows that are read at once
@@ -78,6 +78,10 @@ class Table:
     rows: Iterable[Values]
     rank: str | None = None
 
+    def item_of(self, values: Values) -> dict[str, Any]:
+        """Return a row by the names of the columns."""
+        return dict(zip((column.name for column in self.columns), values, strict=True))
+
 
 @dataclass(frozen=True)
 class Report:
@@ -125,9 +129,9 @@ class Months:
         return Table("months", "month", "Months", (MONTH, *self.columns), rows)
 
 
-def pages(query: Query, *keys: Any, progress: Progress) -> Iterator[Sequence[Record]]:
-    """Return the rows of ``query`` in the order of its columns ``keys``, a page at a time, however many there are."""
-    page_of = query.order_by(*keys).limit(PAGE)
+def pages(query: Query, *keys: Any, progress: Progress, size: int = PAGE) -> Iterator[Sequence[Record]]:
+    """Return the rows of ``query`` in the order of its columns ``keys``, ``size`` at a time, however many there are."""
+    page_of = query.order_by(*keys).limit(size)
     page = db.session.execute(page_of).all()
     while page:
         yield page

@@ -9,14 +9,28 @@ from typing import Any
 
 from sqlalchemy import select
 
+from app.core.caller import Caller
 from app.core.db.base import Record
 from app.core.permissions import ROLES
 from app.core.unit_of_work import snapshot
 from app.extensions import db
 from app.jobs.kinds import JobFailed, ResultFile, Run
-from app.reports import as_csv, as_json, as_pdf
+from app.reports import account, as_csv, as_json, as_pdf
 from app.reports.community import community
-from app.reports.content import COMMUNITY, CSV, JSON, PDF, SALES, STATEMENT, Period, Progress, Report, Table, Values
+from app.reports.content import (
+    ACCOUNT,
+    COMMUNITY,
+    CSV,
+    JSON,
+    PDF,
+    SALES,
+    STATEMENT,
+    Period,
+    Progress,
+    Report,
+    Table,
+    Values,
+)
 from app.reports.sales import sales
 from app.reports.service import OF_COMMUNITY
 from app.reports.shortened import shorten
@@ -37,6 +51,8 @@ def write_report(run: Run) -> dict[str, Any]:
     kind, format_, since, until = (run.params[name] for name in ("kind", "format", "since", "until"))
     period = Period(since and datetime.fromisoformat(since), datetime.fromisoformat(until))
     path = run.folder / "report"
+    if kind == ACCOUNT:
+        return _write_account(run, period, path)
     kept, rows = None, Counter[str]()
     with snapshot():
         report = _counting(READERS[kind](_owner(run), period, lambda read: run.progress(run.done + read)), rows)
@@ -50,6 +66,18 @@ def write_report(run: Run) -> dict[str, Any]:
     run.file = ResultFile(path, _name(kind, period, format_), CONTENT_TYPES[format_])
     totals = {column.name: total for column, total in report.totals}
     return {**run.params, "rows": rows.total(), "currency": report.currency, "totals": totals}
+
+
+def _write_account(run: Run, period: Period, path: Path) -> dict[str, Any]:
+    """Write all that the service holds about a member, as of one moment, and return how many items each list has."""
+    with snapshot():
+        owner = _owner(run)
+        # With no more than a member's permissions: what an admin or a treasurer may see of others is not the caller's.
+        member = Caller(owner.id, owner.name, "member", ROLES["member"])
+        rows = account.write(member, path, lambda read: run.progress(run.done + read))
+    run.progress(run.done, run.done)
+    run.file = ResultFile(path, _name(ACCOUNT, period, JSON), CONTENT_TYPES[JSON])
+    return {**run.params, "rows": rows}
 
 
 def _counting(report: Report, rows: Counter[str]) -> Report:

@@ -26,7 +26,8 @@ class ReportList(Resource):
     def post(self, caller: Caller, **fields: Any) -> Any:
         """Request a report: `statement` of your wallet, `sales` of your products, or, for treasurers, `community`.
 
-        The job's `result_url` is the file, its `result` has the period and the totals in minor units.
+        The job's `result_url` is the file, its `result` has the period and the totals in minor units. An `account` is
+        all that the service holds about you, as JSON: `user`, `wallet`, and lists in the shapes of the API.
         409 `too_many_jobs` while you have 10 jobs that are not finished.
         """
         return service.request_report(caller, **fields)
