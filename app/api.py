@@ -2,6 +2,7 @@
 
 from app.audit import resources as audit
 from app.auth import resources as auth
+from app.credentials import resources as credentials
 from app.docs import resources as docs
 from app.files import resources as files
 from app.health import resources as health
@@ -27,6 +28,11 @@ ROUTES = (
     ("/auth/sessions", auth.SessionList),
     ("/auth/sessions/<id:session_id>", auth.SessionItem),
     ("/auth/permissions", auth.Permissions),
+    ("/auth/password", credentials.Password),
+    ("/auth/password/forgot", credentials.ForgottenPassword),
+    ("/auth/password/reset", credentials.PasswordReset),
+    ("/auth/email/verification", credentials.EmailVerification),
+    ("/auth/email/verify", credentials.VerifiedEmail),
     ("/api/v1/users", users.UserList),
     ("/api/v1/users/<id:user_id>", users.UserItem),
     ("/api/v1/users/<id:user_id>/sessions", auth.UserSessionList),

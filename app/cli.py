@@ -12,6 +12,7 @@ from flask_migrate.cli import migrate as migrate_command
 from sqlalchemy.exc import DBAPIError
 
 from app import devserver, seed
+from app.core.caller import ANONYMOUS
 from app.core.db import migrations
 from app.core.errors import Conflict, ValidationFailed
 from app.core.permissions import ROLES
@@ -19,7 +20,6 @@ from app.core.schema import load
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
 from app.users import service as users
-from app.users.passwords import hash_password
 from app.users.schemas import SignUpSchema
 from app.wallet import verification
 
@@ -58,13 +58,12 @@ def create_user(email: str, name: str, role: str, password: str | None) -> None:
     elif password is None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     try:
-        load(SignUpSchema, {"email": email, "name": name, "password": password})
+        fields = load(SignUpSchema, {"email": email, "name": name, "password": password})
+        account = users.with_hashed_password(ANONYMOUS, fields)
+        user = unit_of_work(lambda: users.create_user(**account, role=role))
     except ValidationFailed as error:
         reasons = (f"{field}: {' '.join(why)}" for field, why in (error.errors or {}).items())
         raise click.ClickException("\n".join(reasons)) from None
-    password_hash = hash_password(password)
-    try:
-        user = unit_of_work(lambda: users.create_user(email=email, name=name, password_hash=password_hash, role=role))
     except Conflict as error:
         raise click.ClickException(error.message) from None
     except DBAPIError as error:

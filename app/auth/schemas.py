@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from app.core.schema import Boolean, Id, Integer, Schema, Text, Timestamp
 from app.users.models import EMAIL_LENGTH
-from app.users.passwords import LENGTH
+from app.users.password_policy import LONGEST
 from app.users.schemas import AccountSchema
 
 
@@ -12,13 +12,13 @@ class CredentialsSchema(Schema):
     """What a member signs in with; not checked for form, so that no answer says more than "wrong"."""
 
     email = Text(1, EMAIL_LENGTH, required=True)
-    password = Text(1, LENGTH[1], required=True, load_only=True)
+    password = Text(1, LONGEST, required=True, load_only=True)
 
 
 class ConfirmationSchema(Schema):
     """What proves that the caller is still the same person."""
 
-    password = Text(1, LENGTH[1], required=True, load_only=True)
+    password = Text(1, LONGEST, required=True, load_only=True)
 
 
 class TokensSchema(Schema):

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from flask import Config
 
 from app.config.parsers import Setting
-from app.config.settings import ENVIRONMENTS, NO_SENDER, SETTINGS
+from app.config.settings import ENVIRONMENTS, NO_APP, NO_SENDER, SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY")
@@ -162,6 +162,8 @@ def _unsafe_in_production(settings: Mapping[str, Any]) -> list[str]:
         problems.append("BROKER_URL is not set.")
     if settings["SMTP_URL"] and settings["MAIL_FROM"] == NO_SENDER:
         problems.append("MAIL_FROM is not set.")
+    if settings["SMTP_URL"] and settings["APP_URL"] == NO_APP:
+        problems.append("APP_URL is not set.")
     if any("*" in origin for origin in settings["CORS_ORIGINS"] or ()):
         problems.append("CORS_ORIGINS must name its origins, without a wildcard.")
     return problems

@@ -19,6 +19,7 @@ from app.config.parsers import (
 )
 
 NO_SENDER = "agora@localhost"
+NO_APP = "http://localhost:3000"
 ENVIRONMENTS = ("development", "testing", "production")
 SETTINGS = (
     Setting("FLASK_ENV", "development", "development, testing or production.", one_of(*ENVIRONMENTS)),
@@ -132,6 +133,12 @@ SETTINGS = (
         number(1, 31536000),
     ),
     Setting("AUDIT_DAYS", 400, "Days for which the audit log is kept.", number(1, 36500)),
+    Setting(
+        "PASSWORD_POLICY",
+        "default",
+        "default: 8 characters with a digit and an upper-case letter; nist: 15 characters of any kind.",
+        one_of("default", "nist"),
+    ),
     Setting("PASSWORD_HASH_MEMORY", 19456, "KiB of memory that argon2 takes to hash.", number(8, 4194304)),
     Setting("PASSWORD_HASH_PASSES", 2, "How often argon2 passes over that memory.", number(1, 100)),
     Setting("CURRENCY", "EUR", "The currency of the community's credits, three letters.", currency),
@@ -151,6 +158,7 @@ SETTINGS = (
         smtp_url,
     ),
     Setting("MAIL_FROM", NO_SENDER, "Whom mails come from, like Agora <agora@example.com>.", mail_sender),
+    Setting("APP_URL", NO_APP, "Where the frontend is, to which the links of mails lead.", service_url),
     Setting("PAGE_SIZE_DEFAULT", 20, "Items on a page when per_page is not given.", number(1, 1000)),
     Setting("PAGE_SIZE_MAX", 100, "The most items on a page; a larger per_page is served as this.", number(1, 1000)),
     Setting("MAX_CONTENT_LENGTH", 1048576, "The most bytes of a request's body.", number(1024, 1073741824)),

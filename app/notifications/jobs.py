@@ -1,15 +1,12 @@
 """Notifications in the background: one mail for each."""
 
-from app.core.clients import mail
-from app.core.clients.mail import Mail, MailPutOff, MailRefused
+from app.core.clients.mail import Mail, one_line
 from app.extensions import db
-from app.jobs.kinds import JobFailed, JobPutOff, Run
-from app.notifications.messages import one_line
+from app.jobs.kinds import Run
+from app.jobs.mails import deliver
 from app.notifications.models import Notification
 from app.notifications.service import ALL, shown
 from app.users.models import User
-
-ATTEMPTS = 60  # With pauses that grow to an hour, a mail server may be away for two days.
 
 SUBJECTS = {
     "order_placed": "A new order",
@@ -24,19 +21,9 @@ SUBJECTS = {
 def send_mail(run: Run) -> dict[str, bool]:
     """Send a notification to its owner by mail; return whether it was sent.
 
-    A job that is done is not done again; but a worker that dies between the server's word and the row's change has the
-    mail sent a second time, with the same Message-ID. Raises JobFailed, or JobPutOff to try again later.
+    Raises JobFailed, or JobPutOff to try again later.
     """
-    letter = _mail_of(run.params["notification_id"])
-    if letter is None:
-        return {"sent": False}
-    try:
-        mail.send(letter)
-    except MailRefused as refusal:
-        raise JobFailed("mail_refused", str(refusal)) from refusal
-    except MailPutOff as reason:
-        raise JobPutOff("mail_server_away", str(reason)) from reason
-    return {"sent": True}
+    return {"sent": deliver(_mail_of(run.params["notification_id"]))}
 
 
 def _mail_of(notification_id: int) -> Mail | None:

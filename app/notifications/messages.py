@@ -4,17 +4,14 @@ A name is followed by words, never by a number, which would change its place beh
 to left.
 """
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import current_app
 
+from app.core.clients.mail import one_line
 from app.jobs.models import FAILED
 from app.orders.service import OPEN_FOR
-
-# The invisible characters that turn the direction of all text after them.
-TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 Data = Mapping[str, Any]
 
@@ -22,12 +19,6 @@ Data = Mapping[str, Any]
 def message_of(kind: str, data: Data, *, user_id: int, person: str | None) -> str:
     """Return the message of a notification to the member ``user_id``; it may name a ``person``."""
     return SENTENCES[kind](data, user_id, one_line(person or "The community"))
-
-
-def one_line(name: str) -> str:
-    """Return a name as it may stand in a sentence: without line breaks, and turning nothing but itself around."""
-    visible = "".join(char for char in name if unicodedata.bidirectional(char) not in TURNING)
-    return " ".join(visible.split()) or "Somebody"
 
 
 def money(amount: int) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import aliased
 
 from app.core import clock
+from app.core.background.dispatcher import MAIL_QUEUE
 from app.core.caller import Caller
 from app.core.clients import mail
 from app.core.db.base import Query, Record
@@ -91,7 +92,7 @@ def update_notification(caller: Caller, notification: Notification, *, read: boo
 def mails_are_held_up() -> bool:
     """Return whether a mail waits to be tried again, or for a worker for long."""
     late = or_(Job.attempts > 0, Job.due_at < clock.now() - HELD_UP_AFTER)
-    waiting = select(Job.id).where(Job.status == QUEUED, Job.kind == EMAIL, late)
+    waiting = select(Job.id).where(Job.status == QUEUED, Job.queue == MAIL_QUEUE, late)
     return db.session.scalar(waiting.limit(1)) is not None
 
 

@@ -1,34 +1,10 @@
-"""Passwords: what makes a good one, and how they are kept (argon2id, RFC 9106)."""
+"""How passwords are kept: as hashes by argon2id (RFC 9106)."""
 
 from functools import cache
-from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import current_app
-from marshmallow import ValidationError
-
-COMMON = Path(__file__).with_name("common_passwords.txt")
-LENGTH = (8, 128)
-
-
-def check_password(password: str) -> None:
-    """Raise marshmallow's ValidationError, with every reason, for a password that is too easy to guess."""
-    reasons = []
-    if not any(character.isdecimal() for character in password):
-        reasons.append("Must contain a digit.")
-    if not any(character.isupper() for character in password):
-        reasons.append("Must contain an upper-case letter.")
-    if password.casefold() in _common_passwords():
-        reasons.append("Is one of the most used passwords.")
-    if reasons:
-        raise ValidationError(reasons)
-
-
-@cache
-def _common_passwords() -> frozenset[str]:
-    """The most used passwords that have a digit and a letter, in lower case, from public lists of leaked ones."""
-    return frozenset(COMMON.read_text("utf-8").split())
 
 
 @cache

@@ -55,8 +55,11 @@ class UserList(Resource):
         errors=(Conflict,),
     )
     def post(self, _caller: Caller, **fields: Any) -> Any:
-        """Sign up. The address must not have an account yet, in whatever case: 409 `email_taken`."""
-        return service.create_user(**fields)
+        """Sign up, and be sent a link that verifies the address.
+
+        It must not have an account yet, in whatever case: 409 `email_taken`.
+        """
+        return service.sign_up(**fields)
 
 
 class UserItem(Resource):
@@ -72,7 +75,8 @@ class UserItem(Resource):
         """Replace a member's name; what else is absent stays as it is.
 
         One's own `email` changes only with `current_password` beside it; a wrong one is 403 `invalid_credentials`.
-        `role` and `is_active` are for admins.
+        A changed address is unverified: it is sent a link to verify it, and the old one is told. `role` and
+        `is_active` are for admins.
         """
         return service.update_user(caller, user_id, **fields)
 
@@ -81,7 +85,8 @@ class UserItem(Resource):
         """Change some of a member's fields.
 
         One's own `email` changes only with `current_password` beside it; a wrong one is 403 `invalid_credentials`.
-        `role` and `is_active` are for admins.
+        A changed address is unverified: it is sent a link to verify it, and the old one is told. `role` and
+        `is_active` are for admins.
         """
         return service.update_user(caller, user_id, **changes)
 

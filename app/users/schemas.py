@@ -6,7 +6,7 @@ from app.core.caller import Caller
 from app.core.permissions import ROLES
 from app.core.schema import Boolean, Choice, Email, Id, Schema, Text, Timestamp
 from app.users.models import EMAIL_LENGTH, NAME_LENGTH
-from app.users.passwords import LENGTH, check_password
+from app.users.password_policy import LONGEST, NewPassword
 
 
 class UserSchema(Schema):
@@ -23,7 +23,7 @@ class UserSchema(Schema):
     notify_by_email = Boolean()
     email_verified = Boolean(dump_only=True)
     updated_at = Timestamp(dump_only=True)
-    current_password = Text(1, LENGTH[1], load_only=True)
+    current_password = Text(1, LONGEST, load_only=True)
 
     @classmethod
     def sees_private(cls, item: Any, caller: Caller) -> bool:
@@ -45,4 +45,4 @@ class SignUpSchema(Schema):
 
     email = Email(EMAIL_LENGTH, required=True)
     name = Text(*NAME_LENGTH, required=True)
-    password = Text(*LENGTH, required=True, load_only=True, validate=[check_password])
+    password = NewPassword()

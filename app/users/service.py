@@ -7,6 +7,7 @@ from sqlalchemy import exists, select
 
 from app.audit import service as audit
 from app.core import clock
+from app.core.background import outbox
 from app.core.caller import Caller
 from app.core.db.base import Query, Record
 from app.core.db.constraints import conflict
@@ -16,7 +17,9 @@ from app.core.http import idempotency
 from app.core.rows import apply_changes, one_or_not_found
 from app.core.unit_of_work import insert_on_conflict
 from app.extensions import db
+from app.users.events import EmailChanged, SignedUp
 from app.users.models import DELETED_NAME, EMAIL_TAKEN, User, email_key
+from app.users.password_policy import policy
 from app.users.passwords import hash_password, verify_password
 
 MANAGE = "user:manage"
@@ -61,8 +64,28 @@ def get_user(caller: Caller, user_id: int) -> Record:
 
 
 def with_hashed_password(_caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a sign-up with the hash of its password in place of the password."""
-    return {"email": fields["email"], "name": fields["name"], "password_hash": hash_password(fields["password"])}
+    """Return the fields of a sign-up with the hash of its password in place of the password.
+
+    Raises ValidationFailed for a password that is little more than the name or the address.
+    """
+    password, own = fields.pop("password"), (fields["name"], fields["email"])
+    return {**fields, "password_hash": hash_new_password(password, own, field="password")}
+
+
+def hash_new_password(password: str, own: tuple[str, ...], *, field: str) -> str:
+    """Return the hash of a password that is to be set, of an account whose ``own`` words are its name and address.
+
+    Raises ValidationFailed for ``field``. Slow: call it before a transaction begins.
+    """
+    policy().demand_foreign(password, own, field=field)
+    return hash_password(password)
+
+
+def sign_up(*, email: str, name: str, password_hash: str) -> Record:
+    """Create a member's account, and return it. Raises Conflict (``email_taken``)."""
+    user = create_user(email=email, name=name, password_hash=password_hash)
+    outbox.emit(SignedUp(user_id=user.id))
+    return user
 
 
 def create_user(*, email: str, name: str, password_hash: str, role: str = "member") -> Record:
@@ -97,14 +120,15 @@ def check_update(caller: Caller, changes: dict[str, Any], *, user_id: int) -> di
     return changes
 
 
-def confirm_password(user_id: int, password: str) -> None:
-    """Raise Forbidden (``invalid_credentials``) unless ``password`` is the one of this member, who is signed in.
+def confirm_password(user_id: int, password: str) -> str:
+    """Return the hash of ``password`` if it is the one of this member, who is signed in.
 
-    Slow: call it before a transaction begins.
+    Raises Forbidden (``invalid_credentials``). Slow: call it before a transaction begins.
     """
     password_hash = db.session.scalar(select(User.password_hash).where(User.id == user_id))
-    if not verify_password(password_hash, password):
+    if password_hash is None or not verify_password(password_hash, password):
         raise Forbidden("This is not your password.", code="invalid_credentials")
+    return password_hash
 
 
 def changeable_user(caller: Caller, user_id: int) -> int:
@@ -128,6 +152,8 @@ def update_user(caller: Caller, user_id: int, **changes: Unpack[UserChanges]) ->
     user = _locked(user_id, demoting=demoting, ends_sessions=disabling)
     if "email" in changes and changes["email"] != user.email:
         user.email_key, user.email_verified = _free_key(user_id, changes["email"]), False
+        outbox.emit(EmailChanged(user_id=user_id, old_address=user.email or ""))
+        audit.record("email.changed", audit.member(user_id))
     if disabling:
         user_disabling.run(user)
     _record(user, changes)

@@ -10,10 +10,12 @@ from flask import Flask
 from app.audit.models import ACTIONS
 from app.core import clock
 from app.core.unit_of_work import unit_of_work
+from app.credentials.models import RESET
 from app.wallet import service as wallet
 from tests.audit.conftest import POST, PRODUCT, Json, acts, log
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, use_token
+from tests.credentials.conftest import mailed_token
 from tests.wallet.test_wallet import fund
 
 ID = "an-id-of-ours"
@@ -87,6 +89,18 @@ def changes(stage: Stage, **change: object) -> tuple[int | None, Subject, Json]:
     return stage.admin.user_id, ("user", stage.member.user_id), {}
 
 
+def changes_a_password(stage: Stage) -> tuple[int | None, Subject, Json]:
+    sent = {"current_password": PASSWORD, "new_password": "Another-staple-2"}
+    assert stage.member.put("/auth/password", json=sent, **SENT).status_code == 204
+    return stage.member.user_id, ("user", stage.member.user_id), {}
+
+
+def resets_a_password(stage: Stage) -> tuple[int | None, Subject, Json]:
+    sent = {"token": mailed_token(stage.member, RESET), "password": "Another-staple-2"}
+    assert stage.anyone.post("/auth/password/reset", json=sent, **SENT).status_code == 204
+    return None, ("user", stage.member.user_id), {}
+
+
 def changes_a_role(stage: Stage) -> tuple[int | None, Subject, Json]:
     return *changes(stage, role="treasurer")[:2], {"from": "member", "to": "treasurer"}
 
@@ -134,6 +148,9 @@ RECORDED: dict[str, Act] = {
     "session.failed": fails_to_sign_in,
     "session.ended": signs_out,
     "token.reused": spends_a_token_again,
+    "password.changed": changes_a_password,
+    "password.reset": resets_a_password,
+    "email.changed": lambda stage: changes(stage, email="new@example.com"),
     "user.role_changed": changes_a_role,
     "user.disabled": lambda stage: changes(stage, is_active=False),
     "user.enabled": enables,

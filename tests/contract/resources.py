@@ -21,12 +21,14 @@ from app.core import clock
 from app.core.clients import storage
 from app.core.db.base import Base
 from app.core.unit_of_work import unit_of_work
+from app.credentials.models import RESET, VERIFICATION
 from app.extensions import db
 from app.files.service import make_thumbnail
 from app.jobs.models import Job
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, ask_for_job, use_token
 from tests.contract.routes import ROUTES, Route
+from tests.credentials.conftest import mailed_token
 
 Json = dict[str, Any]
 Rows = dict[str, list[Json]]
@@ -105,6 +107,16 @@ def _picture() -> bytes:
 
 PICTURE = _picture()
 CREDENTIALS = {"email": "admin1@example.com", "password": PASSWORD}
+
+NEW_PASSWORD = "Another-staple-2"
+# What is sent with a mailed token, which _mail_tokens puts in.
+MAILED_RESET = {"token": "", "password": NEW_PASSWORD}
+MAILED_VERIFICATION = {"token": ""}
+
+
+def _mail_tokens(client: CheckedClient) -> None:
+    MAILED_RESET["token"] = mailed_token(client, RESET)
+    MAILED_VERIFICATION["token"] = mailed_token(client, VERIFICATION)
 
 
 def _sign_in_again(client: CheckedClient) -> None:
@@ -195,8 +207,17 @@ RESOURCES = (
             "POST login": CREDENTIALS,
             "POST session": {**CREDENTIALS, "remember": True},
             "POST confirm": {"password": PASSWORD},
+            "PUT password": {"current_password": PASSWORD, "new_password": NEW_PASSWORD},
+            "POST password/forgot": {"email": CREDENTIALS["email"]},
+            "POST password/reset": MAILED_RESET,
+            "POST email/verify": MAILED_VERIFICATION,
         },
-        before={"POST refresh": _take_refresh_token, "PUT session": _take_refresh_token},
+        before={
+            "POST password/reset": _mail_tokens,
+            "POST email/verify": _mail_tokens,
+            "POST refresh": _take_refresh_token,
+            "PUT session": _take_refresh_token,
+        },
         statements={
             "POST login": 6,
             "POST refresh": 6,
@@ -208,6 +229,11 @@ RESOURCES = (
             "POST confirm": 4,
             "GET me": 1,
             "GET permissions": 1,
+            "PUT password": 9,
+            "POST password/forgot": 1,
+            "POST password/reset": 8,
+            "POST email/verification": 4,
+            "POST email/verify": 3,
         },
     ),
     Resource(
@@ -227,11 +253,11 @@ RESOURCES = (
         many=_users,
         statements={
             "GET": 3,
-            "POST": 1,
+            "POST": 2,
             "GET <id>": 2,
             "PUT <id>": 6,
             "PATCH <id>": 6,
-            "DELETE <id>": 20,
+            "DELETE <id>": 22,
             "GET <id>/sessions": 4,
             "DELETE <id>/sessions": 4,
             "DELETE <id>/sessions/<id>": 3,

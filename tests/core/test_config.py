@@ -198,7 +198,10 @@ def test_a_mail_server_needs_a_sender_in_production() -> None:
     server = {**GOOD, "SMTP_URL": "smtp://agora:p%40@mail.example.com:2525?starttls"}
     with pytest.raises(ConfigError, match="MAIL_FROM is not set"):
         load_settings("production", server)
-    settings = load_settings("production", {**server, "MAIL_FROM": "Agora <agora@example.com>"})
+    server["MAIL_FROM"] = "Agora <agora@example.com>"
+    with pytest.raises(ConfigError, match="APP_URL is not set"):
+        load_settings("production", server)
+    settings = load_settings("production", {**server, "APP_URL": "https://market.example.com"})
     assert settings["SMTP_URL"] == server["SMTP_URL"]
 
 

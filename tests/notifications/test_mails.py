@@ -20,8 +20,8 @@ from app.core.background import outbox
 from app.core.clients import mail
 from app.core.unit_of_work import unit_of_work
 from app.extensions import db
+from app.jobs.mails import ATTEMPTS
 from app.jobs.models import Job
-from app.notifications.jobs import ATTEMPTS
 from tests.client import CheckedClient
 from tests.conftest import AsUser, new_client
 from tests.notifications.certificate import make_certificate

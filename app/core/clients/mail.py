@@ -8,6 +8,7 @@ import logging
 import smtplib
 import ssl
 import time
+import unicodedata
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -25,11 +26,16 @@ from app.core.request_state import request_id
 
 log = logging.getLogger(__name__)
 
+AS_IT_IS = {"as_it_is": True}  # A developer follows the link of a mail in the log of development.
+
 TIMEOUT = 10.0  # seconds that each step of connecting may take
 PATIENCE = 60.0  # seconds for each step thereafter: who hangs up on a server that is still checking sends twice
 PERMANENT = 500  # the least of the replies that mean "never"
 SLOW = 5.0  # seconds; a server that takes longer for a mail counts as away for the next ones
 RESET_TIMEOUT = 30  # seconds for which a process does not try a server that has kept it waiting
+
+# The invisible characters that turn the direction of all text after them.
+TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 def _is_quick(error: BaseException) -> bool:
@@ -63,6 +69,12 @@ class Mail:
     key: str
 
 
+def one_line(name: str) -> str:
+    """Return a name as it may stand in a sentence: without line breaks, and turning nothing but itself around."""
+    visible = "".join(char for char in name if unicodedata.bidirectional(char) not in TURNING)
+    return " ".join(visible.split()) or "Somebody"
+
+
 def is_set_up() -> bool:
     """Return whether mails go anywhere: to a server, or, outside of production, to the log."""
     return bool(current_app.config["SMTP_URL"]) or current_app.config["FLASK_ENV"] != "production"
@@ -71,13 +83,15 @@ def is_set_up() -> bool:
 def send(mail: Mail) -> None:
     """Send ``mail`` now. Raises MailRefused, or MailPutOff where it may succeed later.
 
-    Without a server it is written to the log.
+    Without a server it is written to the log, with the secrets of its links; in production it waits for a server.
     """
     message = _message(mail)
     url = urlsplit(current_app.config["SMTP_URL"])
     if not url.hostname:
+        if not is_set_up():
+            raise MailPutOff("There is no mail server in the settings.")
         body = message.get_body(("plain",))
-        log.info("Mail to %s: %s\n%s", mail.to, mail.subject, body.get_content() if body else "")
+        log.info("Mail to %s: %s\n%s", mail.to, mail.subject, body.get_content() if body else "", extra=AS_IT_IS)
         return
     try:
         with SERVER.calling():

@@ -52,10 +52,11 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s%(mark)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line for ``record``."""
+        """Return the line for ``record``; one that says ``as_it_is`` is meant to show its secrets to a developer."""
         asked_by = getattr(record, "request_id", None)
         record.mark = f"  [{asked_by}]" if asked_by else ""
-        return scrubbed(super().format(record))
+        line = super().format(record)
+        return line if getattr(record, "as_it_is", False) else scrubbed(line)
 
 
 class RequestIdFilter(logging.Filter):

@@ -176,7 +176,7 @@ class _Operation:
             headers["Link"] = "RFC 8288: next, prev, first, last; after a long query only the first that applies."
         if self.contract.location:
             headers["Location"] = "The URL of what was made."
-        if self.contract.status == ACCEPTED:
+        if self.contract.status == ACCEPTED and self.contract.response:
             headers["Retry-After"] = "Seconds after which the job is worth a look."
         if self.tagged:
             headers["ETag"] = "RFC 9110: changes with every change."

@@ -100,6 +100,8 @@ class Components:
             nested = self.answer(type(field.schema))  # type: ignore[arg-type]
             return {**({"anyOf": [nested, {"type": "null"}]} if field.allow_none else nested), **field.metadata}
         described = self._converter.field2property(field)
+        if hasattr(field, "described"):  # It depends on the settings.
+            described |= field.described()
         return {key: value for key, value in described.items() if key not in drop}
 
     def _refer(self, name: str, properties: Json, required: list[str]) -> Json:
