@@ -14,7 +14,7 @@ from app.config import ROOT
 from app.config.settings import SETTINGS
 from bench import report
 from deploy.drill.faults import FAULTS
-from deploy.drill.hostile import ATTACKS
+from deploy.drill.siege import ATTACKS
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "bench/README.md", "deploy/README.md")]
 PAGES += sorted(ROOT.glob("docs/**/*.md"))
