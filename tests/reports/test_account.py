@@ -37,6 +37,7 @@ HELD = {
     "audit.second_owner_id": "audit",
 }
 LEFT_OUT = {
+    "account_tokens.user_id": "What proves a link of a mail, without the token; it goes when it is spent or expires.",
     "notifications.person_id": "What another member was told of: the transfer or order itself is in the report.",
     "idempotency_keys.user_id": "Copies of answers, kept for 24 hours; what they show is in the report.",
     "jobs.caused_by_id": "The service's own jobs, like the mail that tells somebody else; kept for 7 days.",
