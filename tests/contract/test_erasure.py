@@ -46,6 +46,7 @@ def members(owner: CheckedClient, as_user: AsUser) -> dict[int, CheckedClient]:
     told = {"user_id": third.user_id, "kind": "order_placed", "data": {}}
     fill(owner, {"notifications": [{**told, "person_id": owner.user_id}]})
     fill(owner, {"imports": [{"user_id": owner.user_id, "sha256": "0" * 64, "job_id": 1}]})
+    assert owner.post("/auth/email/verification").status_code == 202
     return {1: owner, 3: third}
 
 
