@@ -1,8 +1,10 @@
 """Commands of the ``flask`` program."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, Unpack
 
 import click
 from flask import Flask, current_app
@@ -12,21 +14,28 @@ from flask_migrate.cli import migrate as migrate_command
 from sqlalchemy.exc import DBAPIError
 
 from app import devserver, seed
-from app.core.caller import ANONYMOUS
+from app.core.caller import ANONYMOUS, Caller
 from app.core.db import migrations
-from app.core.errors import Conflict, ValidationFailed
+from app.core.db.base import Record
+from app.core.errors import AppError, ValidationFailed
 from app.core.permissions import ROLES
 from app.core.schema import load
 from app.core.unit_of_work import unit_of_work
+from app.credentials import service as credentials
 from app.extensions import db
 from app.users import service as users
+from app.users.models import User, email_key
 from app.users.schemas import SignUpSchema
 from app.wallet import verification
+
+# Who runs a command: nobody who has signed in, with every right.
+OPERATOR = Caller(id=None, permissions=ROLES["admin"])
 
 
 def init_app(app: Flask) -> None:
     """Add the commands to ``flask``."""
-    for command in (create_user, fill_database, prepare, ledger, devserver.up):
+    accounts = create_user, list_users, set_password, set_role, disable, enable
+    for command in (*accounts, fill_database, prepare, ledger, devserver.up):
         app.cli.add_command(command)
 
 
@@ -45,30 +54,110 @@ def _upgrade_first(command: click.Command) -> None:
 _upgrade_first(migrate_command)
 
 
+PASSWORD = click.option("--password", help="The password; - reads it from standard input. Asked for when left out.")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """End a command with a message for people where the service refuses, or its database is away."""
+    try:
+        yield
+    except ValidationFailed as error:
+        reasons = (f"{field}: {' '.join(why)}" for field, why in (error.errors or {}).items())
+        raise click.ClickException("\n".join(reasons)) from None
+    except AppError as error:
+        raise click.ClickException(error.message) from None
+    except DBAPIError as error:
+        raise click.ClickException(_message_of(error)) from None
+
+
+def _sent_password(password: str | None) -> str:
+    if password == "-":
+        return sys.stdin.readline().rstrip("\r\n")
+    return password or str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
 @click.command("create-user")
 @click.argument("email")
 @click.option("--name", prompt=True, help="The name that others see.")
 @click.option("--role", type=click.Choice(tuple(ROLES)), default="member", show_default=True, prompt=True)
-@click.option("--password", help="The password; - reads it from standard input. Asked for when left out.")
+@PASSWORD
 @with_appcontext
 def create_user(email: str, name: str, role: str, password: str | None) -> None:
     """Create an account for EMAIL, in any role."""
-    if password == "-":
-        password = sys.stdin.readline().rstrip("\r\n")
-    elif password is None:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    try:
-        fields = load(SignUpSchema, {"email": email, "name": name, "password": password})
+    with _refusals():
+        fields = load(SignUpSchema, {"email": email, "name": name, "password": _sent_password(password)})
         account = users.with_hashed_password(ANONYMOUS, fields)
         user = unit_of_work(lambda: users.create_user(**account, role=role))
-    except ValidationFailed as error:
-        reasons = (f"{field}: {' '.join(why)}" for field, why in (error.errors or {}).items())
-        raise click.ClickException("\n".join(reasons)) from None
-    except Conflict as error:
-        raise click.ClickException(error.message) from None
-    except DBAPIError as error:
-        raise click.ClickException(_message_of(error)) from None
     click.echo(f"Created the {role} {user.email} with the id {user.id}.")
+
+
+@click.command("list-users")
+@with_appcontext
+def list_users() -> None:
+    """List all accounts: id, role, state, e-mail and name, separated by tabs."""
+    with _refusals():
+        found = db.session.execute(users.list_users(OPERATOR).order_by(User.id).execution_options(yield_per=1000))
+        for user in found:
+            click.echo(
+                f"{user.id}\t{user.role}\t{'active' if user.is_active else 'disabled'}\t{user.email}\t{user.name}"
+            )
+
+
+@click.command("set-password")
+@click.argument("email")
+@PASSWORD
+@with_appcontext
+def set_password(email: str, password: str | None) -> None:
+    """Set the password of the account EMAIL, and end its sessions."""
+    with _refusals():
+        user = _account(email)
+        sent = load(SignUpSchema, {"password": _sent_password(password)}, partial=True)["password"]
+        new_hash = users.hash_new_password(sent, (user.name, user.email), field="password")
+        unit_of_work(lambda: credentials.set_password(user.id, new_hash=new_hash))
+    click.echo(f"{user.email} has a new password, and is signed out everywhere.")
+
+
+@click.command("set-role")
+@click.argument("email")
+@click.argument("role", type=click.Choice(tuple(ROLES)))
+@with_appcontext
+def set_role(email: str, role: str) -> None:
+    """Give the account EMAIL the role ROLE."""
+    _update(email, role=role)
+    click.echo(f"{email} is {role} now.")
+
+
+@click.command()
+@click.argument("email")
+@with_appcontext
+def disable(email: str) -> None:
+    """Disable the account EMAIL, and end its sessions."""
+    _update(email, is_active=False)
+    click.echo(f"{email} is disabled, and signed out everywhere.")
+
+
+@click.command()
+@click.argument("email")
+@with_appcontext
+def enable(email: str) -> None:
+    """Enable the account EMAIL again; its old sessions stay ended."""
+    _update(email, is_active=True)
+    click.echo(f"{email} is enabled.")
+
+
+def _account(email: str) -> Record:
+    """Return the account of an address. Raises ClickException."""
+    user = db.session.execute(users.list_users(OPERATOR).where(User.email_key == email_key(email))).one_or_none()
+    if user is None:
+        raise click.ClickException(f"No account has the address {email}. flask list-users shows those that there are.")
+    return user
+
+
+def _update(address: str, **changes: Unpack[users.UserChanges]) -> None:
+    with _refusals():
+        user_id = _account(address).id
+        unit_of_work(lambda: users.update_user(OPERATOR, user_id, **changes))
 
 
 @click.command("seed")
