@@ -29,6 +29,11 @@ TABLE = """
 /auth/session                              POST             -         yes 401 yes     -   -       -
 /auth/session                              GET,PUT,DELETE   -         401 401 yes     -   -       -
 /auth/confirm                              POST             -         401 401 yes     -   -       -
+/auth/password                             PUT              -         401 401 yes     -   -       -
+/auth/password/forgot                      POST             -         yes yes yes     -   -       -
+/auth/password/reset                       POST             -         yes yes yes     -   -       -
+/auth/email/verification                   POST             -         401 401 yes     -   -       -
+/auth/email/verify                         POST             -         yes yes yes     -   -       -
 /auth/logout                               POST             -         401 401 yes     -   -       -
 /auth/me                                   GET              -         401 401 yes     -   -       -
 /auth/permissions                          GET              -         401 401 yes     -   -       -

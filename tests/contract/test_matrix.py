@@ -61,6 +61,8 @@ class World:
         sent = sent_to(route)
         if "email" in sent.get("json", {}) and route.rule.startswith("/auth/"):
             sent = {"json": {**sent["json"], "email": self.email[OWN]}}
+        if route.rule == "/auth/password":
+            sent = {"json": {}}  # Not valid, which is told after rights; a new one would keep the next cases out.
         if about in FIELDS:
             sent = {"json": {**sent["json"], **FIELDS[about]}}
         is_dry = route.method != "GET" and route.rule.startswith("/api/v1/") and not route.contract.upload
