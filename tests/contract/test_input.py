@@ -51,8 +51,10 @@ ODD_VALUES: list[Any] = [
 ]  # fmt: skip
 
 
-ODD_TEXTS = [str(value) for value in ODD_VALUES if isinstance(value, int | str) and len(str(value)) < 400] + ["x" * 2_000]
-    *(str(value) for value in ODD_VALUES if isinstance(value, int | str) and len(str(value)) < 400),
+ODD_TEXTS = [str(value) for value in ODD_VALUES if isinstance(value, int | str) and len(str(value)) < 400] + [
+    "x" * 2_000
+]
+ODD_TEXTS = [
     "x" * 2_000,
 ]
 
