@@ -13,7 +13,7 @@ from flask_migrate import upgrade
 from flask_migrate.cli import migrate as migrate_command
 from sqlalchemy.exc import DBAPIError
 
-from app import devserver, seed
+from app import devserver, scaffold, seed
 from app.core.caller import ANONYMOUS, Caller
 from app.core.db import migrations
 from app.core.db.base import Record
@@ -37,6 +37,8 @@ def init_app(app: Flask) -> None:
     accounts = create_user, list_users, set_password, set_role, disable, enable
     for command in (*accounts, fill_database, prepare, ledger, devserver.up):
         app.cli.add_command(command)
+    if app.config["FLASK_ENV"] != "production":
+        app.cli.add_command(scaffold.new_resource)
 
 
 def _upgrade_first(command: click.Command) -> None:

@@ -43,7 +43,7 @@ Counter = Callable[[], Any]
 
 # What starts processes, waits for time limits or tries thousands of inputs: left out of `make test-fast`.
 SLOW = {
-    *("test_running.py", "test_readme.py", "test_processes.py", "test_bell.py"),
+    *("test_new_resource.py", "test_running.py", "test_readme.py", "test_processes.py", "test_bell.py"),
     *("test_schemathesis.py", "test_input.py", "test_plans.py", "test_races.py", "test_headers.py"),
     *("test_queries.py", "test_dry_run.py", "test_lists.py", "test_filters.py"),
     *("test_cursors.py", "test_conditional.py", "test_idempotency.py"),

@@ -25,7 +25,7 @@ FOLDERS = "app|bench|core|deploy|docs|examples|migrations|rest|tests|<feature>"
 NAMED_FILE = re.compile(rf"\w[\w./-]*\.(?:py|md|toml|yaml|yml|json|svg|conf|template)|(?:{FOLDERS})/[\w./-]*")
 PLACES = ("app", "bench", "deploy", "tests")
 # What is made where it is used, or stands for what the reader makes.
-NOT_HERE = re.compile(r"(instance/|openapi\.|latest\.|my-secret\.|migration\.|network\.|tls\.)|.*\bnotes\b")
+NOT_HERE = re.compile(r"(instance/|openapi\.|latest\.|my-secret\.|migration\.|network\.|tls\.)|.*\bworkshops\b")
 # Variables of other programs, and of Compose.
 FOREIGN = re.compile(r"(AWS|OTEL|AGORA|POSTGRES|PROMETHEUS)_")
 VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
@@ -117,7 +117,7 @@ def resolve(app: Flask, words: list[str]) -> None:
 def test_every_setting_that_is_named_is_there(page: Path) -> None:
     sources = [*ROOT.glob("app/**/*.py"), *ROOT.glob("tests/**/*.py"), ROOT / "gunicorn.conf.py"]
     known = {setting.name for setting in SETTINGS} | {
-        name for source in sources for name in CONSTANT.findall(source.read_text())
+        name for source in [*sources, page] for name in CONSTANT.findall(source.read_text())
     }
     named = {word for code in code_of(page) for word in VARIABLE.findall(code) if not FOREIGN.match(word)}
     assert named <= known
@@ -125,7 +125,8 @@ def test_every_setting_that_is_named_is_there(page: Path) -> None:
 
 @each_page
 def test_what_is_printed_in_python_runs(app: Flask, page: Path) -> None:
-    printed = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    # A block that begins with the name of a file is tried where it belongs, in test_new_resource.py.
+    printed = "\n".join(re.findall(r"```python\n(?!# app/|# tests/)(.*?)```", page.read_text(), re.DOTALL))
     with app.app_context():
         exec(compile(printed, str(page), "exec"), {"__name__": "printed"})  # noqa: S102
 

@@ -7,7 +7,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db.base import NEVER_REUSE_IDS, Changeable, text_type
 
-KINDS = ("order_placed", "order_completed", "order_cancelled", "transfer_received", "report_ready", "import_done")
+KINDS = (
+    "order_placed",
+    "order_completed",
+    "order_cancelled",
+    "transfer_received",
+    "report_ready",
+    "import_done",
+)
 
 
 class Notification(Changeable):

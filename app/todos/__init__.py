@@ -1,1 +1,1 @@
-"""Todos: what a member wants to do, seen by nobody else."""
+"""Todos: each is seen by the member who has it, and by nobody else."""

@@ -9,7 +9,7 @@ TASK_LENGTH = 500
 
 
 class Todo(Changeable):
-    """Something to do. Nobody but its owner sees it."""
+    """A todo. Nobody but its owner sees it."""
 
     __tablename__ = "todos"
     __table_args__ = (

@@ -5,7 +5,7 @@ from app.todos.models import TASK_LENGTH
 
 
 class TodoSchema(Schema):
-    """Something to do."""
+    """A todo."""
 
     id = Id(dump_only=True)
     task = Text(1, TASK_LENGTH, required=True)

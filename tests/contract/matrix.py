@@ -14,6 +14,8 @@ from typing import NamedTuple
 ROLES = ("member", "moderator", "treasurer", "admin")
 CALLERS = ("anonymous", "disabled", "deleted", *ROLES)
 PLAIN = "-"
+# What every member may do to another's thing, since it is there for that.
+OPEN_STEPS = frozenset[str]()
 
 TABLE = """
 /                                          GET              -         yes yes yes     -   -       -

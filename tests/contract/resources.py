@@ -25,6 +25,8 @@ from app.credentials.models import RESET, VERIFICATION
 from app.extensions import db
 from app.files.service import make_thumbnail
 from app.jobs.models import Job
+from app.registry import HOOKS
+from app.users.service import user_deleting
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, ask_for_job, use_token
 from tests.contract.routes import ROUTES, Route
@@ -257,7 +259,7 @@ RESOURCES = (
             "GET <id>": 2,
             "PUT <id>": 6,
             "PATCH <id>": 6,
-            "DELETE <id>": 22,
+            "DELETE <id>": 11 + len(dict(HOOKS)[user_deleting]),  # one of each function that is called
             "GET <id>/sessions": 4,
             "DELETE <id>/sessions": 4,
             "DELETE <id>/sessions/<id>": 3,
