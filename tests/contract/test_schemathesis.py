@@ -19,9 +19,11 @@ from schemathesis.generation.meta import CoveragePhaseData
 
 from app import create_app
 from app.core.http.request_body import READING
+from app.credentials.models import RESET, VERIFICATION
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser, new_client
 from tests.contract.resources import NAMED
+from tests.credentials.conftest import mailed_token
 
 Case = AnyCase[Any]
 
@@ -90,6 +92,9 @@ def _leave_long_texts_unbounded(node: Any) -> None:
         for child in node.values():
             _leave_long_texts_unbounded(child)
 
+# The purposes of the tokens that are mailed, by where they are spent.
+MAILED = {"/auth/password/reset": RESET, "/auth/email/verify": VERIFICATION}
+
 
 class Stage:
     """An admin who has one of everything, and a second one, so that the first may go."""
@@ -130,6 +135,8 @@ class Stage:
             self._complete_body(body, signs_in=case.path in ("/auth/login", "/auth/session"))
             if case.path == "/auth/confirm":
                 body["password"] = PASSWORD
+            if case.path in MAILED:
+                body["token"] = mailed_token(self.admin, MAILED[case.path])
             case.body = body
 
     def _known(self, names: Iterable[str]) -> dict[str, Any]:
@@ -139,13 +146,20 @@ class Stage:
         body |= {name: self.other.user_id for name in ("receiver_id", "user_id") if name in body}
         body |= {name: self.ids["file_id"] for name in ("image_id", "file_id") if body.get(name) is not None}
         body |= {name: moment for name, moment in PERIOD.items() if name in body}
+        if body.get("kind") == "account":  # a report that is whole, and JSON
+            body["format"] = "json"
+            body.pop("since", None)
+            body.pop("until", None)
         if "lines" in body:
             body["lines"] = list({line["product_id"]: line for line in body["lines"]}.values())
         if signs_in:
             body |= {"email": self.admin.email, "password": PASSWORD}
-        elif "password" in body:
-            body["password"] = body["password"][:-2] + "A1"
-        elif "email" in body:
+        for name in ("password", "new_password") if not signs_in else ():
+            if name in body:
+                body[name] = body[name][:-2] + "A1"
+        if "new_password" in body:
+            body["current_password"] = PASSWORD
+        if "email" in body and "password" not in body:
             body["current_password"] = PASSWORD
 
     def call(self, case: Case) -> None:
