@@ -92,6 +92,7 @@ def _leave_long_texts_unbounded(node: Any) -> None:
         for child in node.values():
             _leave_long_texts_unbounded(child)
 
+
 # The purposes of the tokens that are mailed, by where they are spent.
 MAILED = {"/auth/password/reset": RESET, "/auth/email/verify": VERIFICATION}
 
