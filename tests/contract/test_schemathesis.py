@@ -134,14 +134,16 @@ class Stage:
         if not negative(In.BODY) and isinstance(case.body, dict):
             body = _whole_numbers(case.body)
             self._complete_body(body, signs_in=case.path in ("/auth/login", "/auth/session"))
-            if case.path == "/auth/confirm":
-                body["password"] = PASSWORD
-            if case.path in MAILED:
-                body["token"] = mailed_token(self.admin, MAILED[case.path])
-            case.body = body
+            case.body = body | self._secrets(case.path)
 
     def _known(self, names: Iterable[str]) -> dict[str, Any]:
         return {name: self.ids[name] for name in names if name in self.ids}
+
+    def _secrets(self, path: str) -> dict[str, str]:
+        """Return what the caller knows, and no document: the password, or the token of a mail."""
+        if path in MAILED:
+            return {"token": mailed_token(self.admin, MAILED[path])}
+        return {"password": PASSWORD} if path == "/auth/confirm" else {}
 
     def _complete_body(self, body: dict[str, Any], *, signs_in: bool) -> None:
         body |= {name: self.other.user_id for name in ("receiver_id", "user_id") if name in body}
