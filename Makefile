@@ -71,7 +71,7 @@ stack-test: $(VENV)/.installed-dev ## Test it as in production: through Nginx, w
 browser-test: $(VENV)/.installed-dev ## Test it from a page of another origin in headless Chromium; needs Debian's chromium
 	@$(BIN)/python -m pytest tests/browser
 
-drill: $(VENV)/.installed ## Break one part of it after the other under load (5 minutes); ARGS=--only=redis, ARGS=--publish
+drill: $(VENV)/.installed-dev ## Break one part of it after the other under load (5 minutes); ARGS=--only=redis, ARGS=--publish
 	@$(BIN)/python -m deploy.drill $(ARGS)
 
 bench: $(VENV)/.installed-bench ## Measure against peers; ARGS=--quick, ARGS=--publish, ARGS=growth, ARGS=load
