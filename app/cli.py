@@ -30,6 +30,7 @@ from app.wallet import verification
 
 # Who runs a command: nobody who has signed in, with every right.
 OPERATOR = Caller(id=None, permissions=ROLES["admin"])
+BATCH_SIZE = 1_000  # accounts that are read at once
 
 
 def init_app(app: Flask) -> None:
@@ -99,11 +100,17 @@ def create_user(email: str, name: str, role: str, password: str | None) -> None:
 def list_users() -> None:
     """List all accounts: id, role, state, e-mail and name, separated by tabs."""
     with _refusals():
-        found = db.session.execute(users.list_users(OPERATOR).order_by(User.id).execution_options(yield_per=1000))
-        for user in found:
-            click.echo(
-                f"{user.id}\t{user.role}\t{'active' if user.is_active else 'disabled'}\t{user.email}\t{user.name}"
-            )
+        for user in _all_accounts():
+            state = "active" if user.is_active else "disabled"
+            click.echo(f"{user.id}\t{user.role}\t{state}\t{user.email}\t{user.name}")
+
+
+def _all_accounts() -> Iterator[Record]:
+    """Yield the accounts by their ids, a batch at a time."""
+    query, last = users.list_users(OPERATOR).order_by(User.id).limit(BATCH_SIZE), 0
+    while batch := db.session.execute(query.where(User.id > last)).all():
+        yield from batch
+        last = batch[-1].id
 
 
 @click.command("set-password")

@@ -1,8 +1,10 @@
 """What an operator does to accounts by commands: by the same rules as the API."""
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
+from app import cli
 from tests.client import CheckedClient
 from tests.conftest import PASSWORD, AsUser
 
@@ -61,7 +63,10 @@ def test_a_member_who_is_disabled_is_signed_out_for_good(
     assert signs_in(client, member.email)
 
 
-def test_all_accounts_are_listed_the_disabled_ones_too(runner: FlaskCliRunner, as_user: AsUser) -> None:
+def test_all_accounts_are_listed_the_disabled_ones_too(
+    runner: FlaskCliRunner, as_user: AsUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "BATCH_SIZE", 1)
     admin, member = as_user("admin", name="Ada"), as_user(name="Bo")
     assert runner.invoke(args=["disable", member.email]).exit_code == 0
     lines = [line.split("\t") for line in runner.invoke(args=["list-users"]).output.splitlines()]
