@@ -31,7 +31,7 @@ def up() -> None:
 
     honcho.KILL_WAIT = STOPPING
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Inherited by a helper of the manager, which has to see the end.
-    manager = honcho.Manager()
+    manager = honcho.Manager(honcho.Printer(_Output()))
     signal.signal(signal.SIGHUP, _end_without_terminal)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment["PYTHONUNBUFFERED"] = "1"
@@ -47,6 +47,22 @@ def up() -> None:
             manager.add_process(name, f"exec {process}", cwd=str(ROOT), env=environment)
         manager.loop()
     sys.exit(manager.returncode)
+
+
+class _Output:
+    """Standard output by the line: while one is printed a signal may print another, which Python's buffer refuses."""
+
+    def write(self, text: str) -> None:
+        """Write a line, whose end ``print`` sends by itself."""
+        if text != "\n":
+            os.write(sys.stdout.fileno(), f"{text}\n".encode())
+
+    def flush(self) -> None:
+        """Do nothing: nothing is kept back."""
+
+    def isatty(self) -> bool:
+        """Return whether a terminal shows it, which can show colours."""
+        return sys.stdout.isatty()
 
 
 def _broker(folder: Path) -> tuple[str, str]:
