@@ -4,17 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from sqlalchemy import make_url
 
 from app.config import ROOT
 from tests import printed
-from tests.postgres import database_on
 
 BIN = Path(sys.executable).parent
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "instance", "__pycache__", ".pytest_cache", ".hypothesis", "results")
@@ -52,11 +49,11 @@ class Copy:
     def new_resource(self, name: str) -> str:
         return self.must("flask", "--app", "wsgi", "new-resource", name)
 
-    def check(self, word: str, *, database: str) -> None:
+    def check(self, word: str) -> None:
         """Run every check, the tests of a resource, those of the contract that are about it, and of all tables."""
         for command in CHECKS:
             self.must(*command)
-        options = ("-p", "no:cacheprovider", f"--database={database}")
+        options = ("-p", "no:cacheprovider", "--database=sqlite")
         self.must("pytest", *options, *COMPLETE, f"tests/{word}s")
         self.must("pytest", *options, "tests/contract", "-k", f"{word} and not test_schemathesis")
 
@@ -67,35 +64,27 @@ class Copy:
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest) -> str:
-    return str(request.config.getoption("--database"))
-
-
-@pytest.fixture
-def copy(database_url: str, tmp_path: Path) -> Iterator[Copy]:
+def copy(tmp_path: Path) -> Copy:
+    """A copy with a development database of its own: on SQLite, as `make run` begins, whatever the suite runs on."""
     root = Path(shutil.copytree(ROOT, tmp_path / "copy", ignore=LEFT_OUT))
     (root / "instance").mkdir()
-    if make_url(database_url).get_backend_name() == "sqlite":
-        yield Copy(root, f"sqlite:///{tmp_path / 'development.db'}")
-        return
-    with database_on(database_url) as url:
-        yield Copy(root, url)
+    return Copy(root, f"sqlite:///{tmp_path / 'development.db'}")
 
 
-def test_a_new_resource_passes_every_check_and_its_tests(copy: Copy, database: str) -> None:
+def test_a_new_resource_passes_every_check_and_its_tests(copy: Copy) -> None:
     said = copy.new_resource("exchange_offers")
     assert "Created app/exchange_offers/service.py" in said
     assert "Changed tests/contract/resources.py" in said
     assert "Left to decide" in said
     assert '"""Create an exchange offer."""' in (copy.root / "app/exchange_offers/resources.py").read_text()
-    copy.check("exchange_offer", database=database)
+    copy.check("exchange_offer")
     before = copy.files()
     again = copy.run("flask", "--app", "wsgi", "new-resource", "exchange_offers")
     assert (again.returncode, "app.exchange_offers already" in again.stderr) == (1, True)
     assert copy.files() == before
 
 
-def test_what_the_page_prints_passes_every_check_and_its_tests(copy: Copy, database: str) -> None:
+def test_what_the_page_prints_passes_every_check_and_its_tests(copy: Copy) -> None:
     copy.new_resource("workshops")
     printed.apply((ROOT / "docs/adding-a-resource.md").read_text(), copy.root)
     for migration in (copy.root / "migrations/versions").glob("*_workshops.py"):
@@ -103,7 +92,7 @@ def test_what_the_page_prints_passes_every_check_and_its_tests(copy: Copy, datab
     copy.must("flask", "--app", "wsgi", "db", "migrate", "-m", "workshops")
     copy.must("ruff", "check", "--fix", ".")
     copy.must("ruff", "format", ".")
-    copy.check("workshop", database=database)
+    copy.check("workshop")
 
 
 def test_a_resource_whose_migration_cannot_be_written_leaves_nothing_behind(copy: Copy) -> None:
