@@ -1,5 +1,6 @@
 """Every list: paged, with a ceiling, linked, and at a number of queries that does not grow with the page."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,3 +108,8 @@ def test_the_number_of_queries_does_not_grow_with_the_page(
         counts.add(len(statements))
     assert len(counts) == 1
     assert counts.pop() <= 5  # the caller, whose list it is, the total, the page, and what belongs to its items
+
+
+def test_a_list_that_cannot_show_the_newest_first_does_not_start() -> None:
+    with pytest.raises(ValueError, match="created_at"):
+        replace(LISTS[0].contract.listing, sort={})  # type: ignore[type-var]

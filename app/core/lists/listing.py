@@ -69,6 +69,11 @@ class Listing:
     filters: Mapping[str, Filter] = field(default_factory=dict)
     extend: Callable[[Sequence[Record], Mapping[str, Any]], Sequence[Any]] | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a list that cannot show the newest first, as every one does unless asked otherwise."""
+        if "created_at" not in self.sort:
+            raise ValueError(f"The list {self.name} needs created_at among its sort keys.")
+
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """The query parameters that the list takes."""
