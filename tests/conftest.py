@@ -140,6 +140,11 @@ def new_client(app: Flask) -> CheckedClient:
     return client
 
 
+def begin_session(user_id: int, password_hash: str) -> dict[str, Any]:
+    """Sign in a member whose password has this hash, in the unit of work under way, and return the tokens."""
+    return auth.sign_in(user_id, known_hash=password_hash, new_hash=None, address="127.0.0.1", agent="tests")
+
+
 @pytest.fixture
 def runner(app: Flask) -> FlaskCliRunner:
     """Run commands, as ``flask`` does."""
@@ -165,10 +170,10 @@ def sample_user(app: Flask, password_hash: str) -> User:
 
 
 @pytest.fixture
-def auth_headers(app: Flask, sample_user: User) -> dict[str, str]:
+def auth_headers(app: Flask, sample_user: User, password_hash: str) -> dict[str, str]:
     """The headers of a request that ``sample_user`` sends."""
     with app.app_context():
-        tokens = unit_of_work(lambda: auth.sign_in(sample_user.id, new_hash=None, address="127.0.0.1", agent="tests"))
+        tokens = unit_of_work(lambda: begin_session(sample_user.id, password_hash))
     return {"Authorization": f"Bearer {tokens['access_token']}"}
 
 
@@ -193,7 +198,7 @@ def as_user(app: Flask, password_hash: str) -> AsUser:
                 email=client.email, name=name or f"{role} {number}", password_hash=password_hash, role=role
             )
             client.user_id = user.id
-            return auth.sign_in(user.id, new_hash=None, address="127.0.0.1", agent="tests")
+            return begin_session(user.id, password_hash)
 
         with app.app_context():
             use_token(client, unit_of_work(work)["access_token"])

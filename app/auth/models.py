@@ -6,8 +6,8 @@ from sqlalchemy import ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db.base import NEVER_REUSE_IDS, Base, Changeable, length_check, text_type
+from app.core.http.client_address import ADDRESS_LENGTH
 
-ADDRESS_LENGTH = 45  # An IPv6 address with an IPv4 tail.
 AGENT_LENGTH = 200
 # A spent refresh token still works for this long: two tabs of a browser may refresh at the same moment.
 OVERLAP = timedelta(seconds=10)

@@ -19,6 +19,7 @@ from app.auth.schemas import (
 )
 from app.core.caller import Caller, bearer_token
 from app.core.errors import Forbidden, NotFound, Unauthorized
+from app.core.http.client_address import client_address
 from app.core.lists.listing import Listing
 from app.core.permissions import ROLES, Access
 from app.core.rest.endpoint import endpoint
@@ -28,6 +29,11 @@ from app.users.schemas import AccountSchema
 from app.users.service import MANAGE, get_user
 
 SESSIONS = Listing("sessions", SessionSchema, Session, sort={"created_at": Session.created_at})
+
+
+def _client() -> dict[str, Any]:
+    """Return what is noted of the client of a session that begins."""
+    return {"address": client_address() or "", "agent": request.headers.get("User-Agent", "")}
 
 
 class Login(Resource):
@@ -40,13 +46,12 @@ class Login(Resource):
         response=TokensSchema,
         errors=(Unauthorized,),
     )
-    def post(self, _caller: Caller, *, user_id: int, new_hash: str | None) -> Any:
+    def post(self, _caller: Caller, **checked: Any) -> Any:
         """Sign in with e-mail and password.
 
         A wrong password, an unknown address and a disabled account are answered alike.
         """
-        agent = request.headers.get("User-Agent", "")
-        return service.sign_in(user_id, new_hash=new_hash, address=request.remote_addr or "", agent=agent)
+        return service.sign_in(**checked, **_client())
 
 
 class Refresh(Resource):
@@ -74,13 +79,12 @@ class BrowserSession(Resource):
         response=NewBrowserSessionSchema,
         errors=(Unauthorized,),
     )
-    def post(self, _caller: Caller, *, user_id: int, new_hash: str | None, remember: bool) -> Any:
+    def post(self, _caller: Caller, *, remember: bool, **checked: Any) -> Any:
         """Sign in with e-mail and password; the tokens are cookies.
 
         Each write then needs the `csrf_token` as the header `X-CSRF-TOKEN`.
         """
-        address, agent = request.remote_addr or "", request.headers.get("User-Agent", "")
-        signed_in = service.sign_in(user_id, new_hash=new_hash, address=address, agent=agent, remember=remember)
+        signed_in = service.sign_in(**checked, **_client(), remember=remember)
         cookies.send(signed_in)
         return signed_in
 

@@ -1,7 +1,6 @@
 """The rules of signing in: sessions live in the database, refresh tokens rotate, and a stolen one is noticed."""
 
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any
 from uuid import uuid4
 
@@ -29,7 +28,7 @@ FRESH_FOR = timedelta(minutes=10)
 
 
 def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str, Any]:
-    """Return the id of the active user with these credentials, and a better hash where today's is stronger.
+    """Return the id and hash of the active user with these credentials, and a better hash where today's is stronger.
 
     Raises Unauthorized; a wrong password, an unknown user and a disabled one answer alike, in the same time.
     """
@@ -41,7 +40,8 @@ def check_credentials(_caller: Caller, credentials: dict[str, str]) -> dict[str,
         unit_of_work(lambda: audit.record("session.failed", known))
         raise Unauthorized("Invalid credentials", code="invalid_credentials")
     outdated = needs_rehash(user.password_hash)
-    return {"user_id": user.id, "new_hash": hash_password(credentials["password"]) if outdated else None}
+    new_hash = hash_password(credentials["password"]) if outdated else None
+    return {"user_id": user.id, "known_hash": user.password_hash, "new_hash": new_hash}
 
 
 def check_browser_credentials(caller: Caller, credentials: dict[str, Any]) -> dict[str, Any]:
@@ -49,13 +49,16 @@ def check_browser_credentials(caller: Caller, credentials: dict[str, Any]) -> di
     return {**check_credentials(caller, credentials), "remember": credentials.get("remember", False)}
 
 
-def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str, remember: bool = False) -> dict[str, Any]:
+def sign_in(
+    user_id: int, *, known_hash: str, new_hash: str | None, address: str, agent: str, remember: bool = False
+) -> dict[str, Any]:
     """Start a session of a user whose credentials were checked, and return its first pair of tokens.
 
+    ``known_hash``: the one that the password was checked by; if it has been changed meanwhile, raises Unauthorized.
     ``remember``: the cookies of the session outlive the browser.
     """
     now = clock.now()
-    user = _held_account(user_id)
+    user = _held_account(user_id, known_hash)
     db.session.execute(delete(Session).where(Session.user_id == user_id, Session.expires_at <= now))
     if new_hash:
         db.session.execute(update(User).where(User.id == user_id).values(password_hash=new_hash))
@@ -63,7 +66,7 @@ def sign_in(user_id: int, *, new_hash: str | None, address: str, agent: str, rem
         user_id=user_id,
         last_used_at=now,
         expires_at=now + timedelta(seconds=current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]),
-        address=_ip_address(address),
+        address=address,
         agent="".join(filter(str.isprintable, agent))[:AGENT_LENGTH],
         fresh_until=now + FRESH_FOR,
         remember=remember,
@@ -84,14 +87,6 @@ def confirm(caller: Caller) -> None:
     """Make the caller's session as fresh as after signing in; the password has been checked."""
     fresh_until = clock.now() + FRESH_FOR
     db.session.execute(update(Session).where(Session.id == caller.session_id).values(fresh_until=fresh_until))
-
-
-def _ip_address(text: str) -> str:
-    """Return ``text`` as an IP address; empty where it is none, since a proxy may pass on what a client has claimed."""
-    try:
-        return str(ip_address(text.partition("%")[0]))
-    except ValueError:
-        return ""
 
 
 def refresh(token: str) -> dict[str, Any]:
@@ -162,10 +157,14 @@ def get_account(user_id: int) -> Record:
     return execute(ACCOUNT, {"user_id": user_id}).one()
 
 
-def _held_account(user_id: int) -> Record:
-    """Return the account of a member who is signing in, held until then. Raises Unauthorized for a disabled one."""
-    query = select(*SHOWN).where(User.id == user_id, User.is_active).with_for_update(read=True, key_share=True)
-    user = db.session.execute(query).one_or_none()
+def _held_account(user_id: int, known_hash: str) -> Record:
+    """Return the account of a member who is signing in, held until then.
+
+    Raises Unauthorized for a disabled one, and for a password that is not the member's any more: whoever has changed it
+    has ended all sessions, and must find none that began a moment later.
+    """
+    query = select(*SHOWN).where(User.id == user_id, User.is_active, User.password_hash == known_hash)
+    user = db.session.execute(query.with_for_update(read=True, key_share=True)).one_or_none()
     if user is None:
         raise Unauthorized("Invalid credentials", code="invalid_credentials")
     return user

@@ -8,6 +8,7 @@ import jwt
 import pytest
 from flask import Flask
 
+from app.auth import service
 from app.core.rest import endpoint
 from app.core.unit_of_work import unit_of_work
 from tests.client import CheckedClient
@@ -264,3 +265,21 @@ def test_the_permissions_of_all_roles_and_ones_own_are_published(as_user: AsUser
     assert set(roles["member"]) <= set(roles["treasurer"]) <= set(roles["admin"])
     assert "post:write" in roles["member"]
     assert "user:manage" not in {*roles["member"], *roles["moderator"], *roles["treasurer"]}
+
+
+@pytest.mark.parametrize("url", ["/auth/login", "/auth/session"])
+def test_a_password_that_is_changed_while_it_is_checked_signs_nobody_in(
+    app: Flask, client: CheckedClient, as_user: AsUser, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    member = as_user()
+
+    def change(_hash: str) -> bool:
+        changed = {"current_password": PASSWORD, "new_password": "Another-horse-2"}
+        with app.app_context():
+            assert member.put("/auth/password", json=changed).status_code == 204
+        return False
+
+    monkeypatch.setattr(service, "needs_rehash", change)
+    answer = client.post(url, json={"email": member.email, "password": PASSWORD})
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "invalid_credentials")
+    assert len(member.get("/auth/sessions").get_json()["sessions"]) == 1

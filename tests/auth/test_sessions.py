@@ -9,11 +9,10 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.auth import service as auth
 from app.core import clock
 from app.core.unit_of_work import unit_of_work
 from tests.client import CheckedClient
-from tests.conftest import PASSWORD, AsUser, dispose, new_client, use_token
+from tests.conftest import PASSWORD, AsUser, begin_session, dispose, new_client, use_token
 
 URL = "/auth/sessions"
 SESSION = {"id", "created_at", "last_used_at", "address", "agent", "current"}
@@ -189,13 +188,15 @@ def test_disabling_a_member_ends_every_session_for_good(app: Flask, as_user: AsU
     assert signed_in(app, member).get("/auth/me").status_code == 200
 
 
-def test_who_signs_in_while_being_disabled_is_signed_out_as_well(app: Flask, as_user: AsUser) -> None:
+def test_who_signs_in_while_being_disabled_is_signed_out_as_well(
+    app: Flask, as_user: AsUser, password_hash: str
+) -> None:
     admin, member = as_user("admin"), as_user()
     url = f"/api/v1/users/{member.user_id}"
     has_signed_in, may_commit = Event(), Event()
 
     def sign_in_slowly() -> str:
-        tokens = auth.sign_in(member.user_id, new_hash=None, address="127.0.0.1", agent="tests")
+        tokens = begin_session(member.user_id, password_hash)
         has_signed_in.set()
         may_commit.wait(4)
         return str(tokens["access_token"])
